@@ -1,0 +1,1 @@
+"""The papers' models as reference baselines (torch). No model has landed yet."""

@@ -1,0 +1,265 @@
+"""Canonical annotations: one Parquet table per split, and a manifest beside it.
+
+Conventions
+-----------
+One row per sample (image). Joints are millimetres in the camera frame, OpenPose order, float32
+[21, 3] as raw bytes (ten times faster to read than lists), null where the hand is not annotated.
+``*_valid``: annotated in 3D. ``*_in_view``: annotated and seen from this view. K (3x3) and
+``T_world_from_camera`` (4x4) are float64. Rows are sorted by sequence, camera and frame, so that
+neighbours in time are neighbours in the file. ``interval``: seconds between this row and the row
+before, if this row and the two before it are evenly spaced at the dataset's own rate, else null.
+
+A reader gives batches of columns (a dict of arrays); this module knows the types.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hand_bench import files
+from hand_bench.columns import decode_bytes, encode_bytes, not_null
+from hand_bench.errors import DatasetError, Problem
+from hand_bench.version import __version__
+
+FORMAT = "hand-bench annotations 1"
+ROW_GROUP = 65_536
+BATCH = 16_384
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        ("annotation_id", pa.int64()),
+        ("sequence", _TEXT),
+        ("subject", _TEXT),
+        ("camera", _TEXT),
+        ("frame", pa.int64()),
+        ("time", pa.float64()),
+        ("interval", pa.float32()),
+        ("image", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("K", pa.binary(72)),
+        ("T_world_from_camera", pa.binary(128)),
+        ("bbox", pa.binary(16)),
+        ("right_joints", pa.binary(252)),
+        ("left_joints", pa.binary(252)),
+        ("right_valid", pa.binary(21)),
+        ("left_valid", pa.binary(21)),
+        ("right_in_view", pa.binary(21)),
+        ("left_in_view", pa.binary(21)),
+        ("hand_type", _TEXT),
+        ("hand_type_valid", pa.bool_()),
+        ("annotator", _TEXT),
+    ]
+)
+#: How raw bytes are read back: column -> (type, shape of a row).
+ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "K": (np.float64, (3, 3)),
+    "T_world_from_camera": (np.float64, (4, 4)),
+    "bbox": (np.float32, (4,)),
+    "right_joints": (np.float32, (21, 3)),
+    "left_joints": (np.float32, (21, 3)),
+    **{
+        f"{side}_{kind}": (np.bool_, (21,))
+        for side in ("right", "left")
+        for kind in ("valid", "in_view")
+    },
+}
+_REPEATING = [
+    "sequence",
+    "subject",
+    "camera",
+    "K",
+    "T_world_from_camera",
+    "hand_type",
+    "annotator",
+    "right_valid",
+    "left_valid",
+    "right_in_view",
+    "left_in_view",
+    "width",
+    "height",
+]
+
+
+@dataclass
+class AnnotationBatch:
+    """Consecutive rows of the annotations; `start` is the position of the first one."""
+
+    start: int
+    table: pa.RecordBatch
+    _cache: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def sample_id(self) -> pa.Array:
+        """The ids, as an Arrow array of strings."""
+        return self.table.column("sample_id")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return a column as an array; texts as object arrays, null numbers as NaN."""
+        if name not in self._cache:
+            column = self.table.column(name)
+            if name in ARRAYS:
+                value = decode_bytes(column, *ARRAYS[name])
+            else:
+                value = column.to_numpy(zero_copy_only=False)
+            self._cache[name] = value
+        return self._cache[name]
+
+    def present(self, side: str) -> np.ndarray:
+        """Whether the hand is annotated at all, per row."""
+        return not_null(self.table.column(f"{side}_joints"))
+
+    def slice(self, offset: int, length: int) -> AnnotationBatch:
+        """Return a part of the batch, without a copy."""
+        return AnnotationBatch(self.start + offset, self.table.slice(offset, length))
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """An annotations file that is open for streaming, and its manifest."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Annotations:
+        """Open an annotations file written by `data prepare`.
+
+        Raises
+        ------
+        DatasetError
+            HB201 where it does not exist, HB206 where it is something else.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise DatasetError(
+                Problem(
+                    "HB201",
+                    str(path),
+                    "there is no such annotations file.",
+                    fix="`hand-bench data prepare DATASET ROOT` writes it.",
+                )
+            )
+        try:
+            metadata = pq.ParquetFile(path).schema_arrow.metadata or {}
+        except (pa.ArrowException, OSError):
+            metadata = {}
+        if metadata.get(b"format") != FORMAT.encode():
+            raise DatasetError(
+                Problem(
+                    "HB206",
+                    str(path),
+                    f"is not a file of the form {FORMAT!r}.",
+                    cause="Predictions, or a file of another version?",
+                    fix="`hand-bench data prepare DATASET ROOT` writes annotations.",
+                )
+            )
+        manifest = path.with_name("manifest.json")
+        known = json.loads(manifest.read_text("utf-8")) if manifest.is_file() else {}
+        return cls(path, known)
+
+    @property
+    def rows(self) -> int:
+        """Number of samples."""
+        return pq.read_metadata(self.path).num_rows
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file: from the manifest, or computed where there is none."""
+        return self.manifest.get("sha256") or files.sha256(self.path)
+
+    def batches(self, columns: Sequence[str], size: int = BATCH) -> Iterator[AnnotationBatch]:
+        """Stream rows in order, in bounded memory. Text columns come dictionary-coded."""
+        texts = [name for name in columns if SCHEMA.field(name).type == _TEXT]
+        with pq.ParquetFile(
+            self.path, pre_buffer=False, buffer_size=1 << 20, read_dictionary=texts
+        ) as source:
+            start = 0
+            for table in source.iter_batches(size, columns=list(columns), use_threads=False):
+                yield AnnotationBatch(start, table)
+                start += table.num_rows
+
+    def ids(self) -> pa.Array:
+        """All sample ids, in order."""
+        table = pq.read_table(self.path, columns=["sample_id"], use_threads=False)
+        return table.column("sample_id").combine_chunks()
+
+    def table(self, columns: Sequence[str]) -> pa.Table:
+        """Read whole columns (for light ones: texts, frames, boxes)."""
+        texts = [name for name in columns if SCHEMA.field(name).type == _TEXT]
+        return pq.read_table(self.path, columns=list(columns), read_dictionary=texts)
+
+    def find(self, sample_id: str, columns: Sequence[str]) -> AnnotationBatch:
+        """Return one sample's row.
+
+        Raises
+        ------
+        DatasetError
+            HB208 where there is no such sample; the nearest ids are named.
+        """
+        import pyarrow.compute as pc
+
+        for batch in self.batches(columns if "sample_id" in columns else ["sample_id", *columns]):
+            at = pc.index(batch.sample_id, pa.scalar(sample_id)).as_py()
+            if at >= 0:
+                return batch.slice(at, 1)
+        ids = self.ids()
+        near = list(ids[:: max(1, len(ids) // 5)].to_pylist()[:5])
+        raise DatasetError(
+            Problem(
+                "HB208",
+                str(self.path),
+                f"there is no sample {sample_id!r}.",
+                fix=f"Ids look like {', '.join(near)}.",
+            )
+        )
+
+
+def encode(columns: Mapping[str, Any]) -> pa.RecordBatch:
+    """Turn arrays of columns into a record batch of the canonical schema.
+
+    Bytes columns take arrays (rows, *shape); a joints column may be a pair (values, absent).
+    """
+    arrays = []
+    for item in SCHEMA:
+        value = columns[item.name]
+        if item.name in ARRAYS:
+            dtype = ARRAYS[item.name][0]
+            values, absent = value if isinstance(value, tuple) else (value, None)
+            arrays.append(encode_bytes(np.asarray(values, dtype), absent))
+        elif item.type == _TEXT:
+            arrays.append(pa.array(value, pa.string()).dictionary_encode())
+        else:
+            arrays.append(pa.array(value, item.type, from_pandas=True))
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[pq.ParquetWriter]:
+    """Open a writer of record batches of the canonical schema; all or nothing."""
+    schema = SCHEMA.with_metadata({"format": FORMAT, "hand_bench_version": __version__})
+    with (
+        files.replacing(path) as temporary,
+        pq.ParquetWriter(
+            temporary,
+            schema,
+            compression={name: "none" if "joints" in name else "zstd" for name in SCHEMA.names},
+            use_dictionary=_REPEATING,
+            write_statistics=False,
+        ) as writer,
+    ):
+        yield writer

@@ -1,0 +1,81 @@
+"""Confidence intervals: resampling clusters, from their sums.
+
+Samples of one sequence resemble each other, so sequences are resampled as a whole. Every score is
+a ratio of sums, so a resample is a row of counts times the table of sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hand_bench.array_types import Float
+from hand_bench.sums import SumsView
+
+#: With fewer clusters an interval would be a guess: none is given.
+MIN_CLUSTERS = 5
+
+
+def resample_counts(
+    clusters: int, resamples: int, seed: int
+) -> Float[np.ndarray, "resamples clusters"]:
+    """Return how often each cluster is drawn in each resample (seeded, with replacement)."""
+    rng = np.random.default_rng([seed, clusters])
+    draws = rng.integers(0, clusters, (resamples, clusters))
+    flat = (np.arange(resamples)[:, None] * clusters + draws).ravel()
+    return (
+        np.bincount(flat, minlength=resamples * clusters).reshape(resamples, clusters).astype(float)
+    )
+
+
+def resampled(view: SumsView, counts: Float[np.ndarray, "resamples clusters"], fields) -> SumsView:
+    """Return the sums of every resample; only `fields` are computed, the others are 0."""
+    layout = view.layout
+    columns = np.zeros(layout.width, bool)
+    for name in fields:
+        where, _ = layout.slices[name]
+        columns[where] = True
+        if where.stop <= layout.side_width:
+            columns[layout.side_width + where.start : layout.side_width + where.stop] = True
+    out = np.zeros((len(counts), layout.width))
+    out[:, columns] = counts @ view.values[:, columns]
+    return SumsView(out, layout)
+
+
+def interval(
+    values: Float[np.ndarray, resamples], level: float = 0.95
+) -> tuple[float, float] | None:
+    """Percentile interval of resampled values; None where some resample has no value."""
+    if np.isnan(values).any():
+        return None
+    tail = (1 - level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def paired_interval(
+    sums: Float[np.ndarray, clusters],
+    weights: Float[np.ndarray, clusters],
+    *,
+    resamples: int,
+    seed: int,
+    reduce: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.divide,
+) -> tuple[float, float] | None:
+    """Interval of a ratio of sums over clusters (for paired differences)."""
+    if len(sums) < MIN_CLUSTERS:
+        return None
+    counts = resample_counts(len(sums), resamples, seed)
+    return interval(reduce(counts @ sums, counts @ weights))
+
+
+def randomisation_p(
+    sums: Float[np.ndarray, clusters], *, resamples: int, seed: int
+) -> float | None:
+    """Two-sided p of a paired difference: the sign of each cluster's sum is flipped at random."""
+    if len(sums) < MIN_CLUSTERS:
+        return None
+    rng = np.random.default_rng([seed, len(sums), 1])
+    signs = rng.integers(0, 2, (resamples, len(sums))) * 2.0 - 1.0
+    as_large = np.abs(signs @ sums) >= abs(sums.sum()) * (1 - 1e-12)
+    return float((1 + as_large.sum()) / (1 + resamples))

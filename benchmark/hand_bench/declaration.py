@@ -1,0 +1,82 @@
+"""What a predictions file declares about itself in its schema metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hand_bench.errors import Problem, SubmissionError
+from hand_bench.joint_sets import JOINT_SETS
+from hand_bench.version import __version__
+
+#: Factor that turns a unit into millimetres.
+UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
+FRAMES = ("camera", "world", "root-relative")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a predictions file says about itself; the defaults are the canonical form."""
+
+    track: str | None = None
+    units: str = "mm"
+    joint_set: str = "openpose21"
+    frame: str = "camera"
+    inputs: tuple[str, ...] = ()
+    method: str = ""
+    notes: str = ""
+
+    def metadata(self) -> dict[str, str]:
+        """Return the key-value metadata that is stored in the file's schema."""
+        known = {
+            "track": self.track or "",
+            "units": self.units,
+            "joint_set": self.joint_set,
+            "frame": self.frame,
+            "inputs": json.dumps(list(self.inputs)),
+            "method": self.method,
+            "notes": self.notes,
+        }
+        return {k: v for k, v in known.items() if v} | {"hand_bench_version": __version__}
+
+    @classmethod
+    def read(cls, metadata: Mapping[bytes, bytes] | None, where: str) -> Declaration:
+        """Read the metadata of a schema.
+
+        Raises
+        ------
+        SubmissionError
+            HB113 with every value that is unknown.
+        """
+        text = {k.decode(): v.decode(errors="replace") for k, v in (metadata or {}).items()}
+        problems = [
+            Problem(
+                "HB113",
+                where,
+                f"metadata {key!r} is {text[key]!r}.",
+                fix=f"Known: {', '.join(known)}.",
+            )
+            for key, known in (("units", UNITS), ("frame", FRAMES), ("joint_set", JOINT_SETS))
+            if key in text and text[key] not in known
+        ]
+        try:
+            inputs = json.loads(text.get("inputs", "[]"))
+            if isinstance(inputs, str) or not all(isinstance(i, str) for i in inputs):
+                raise ValueError
+        except (ValueError, TypeError):
+            problems.append(
+                Problem(
+                    "HB113",
+                    where,
+                    f"metadata 'inputs' is {text['inputs']!r}.",
+                    fix='Write a JSON list of texts, e.g. ["boxes:standard"].',
+                )
+            )
+            inputs = []
+        if problems:
+            raise SubmissionError(problems)
+        given = {
+            k: text[k] for k in ("units", "joint_set", "frame", "method", "notes") if k in text
+        }
+        return cls(track=text.get("track") or None, inputs=tuple(inputs), **given)

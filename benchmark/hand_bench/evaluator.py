@@ -1,0 +1,434 @@
+"""The evaluator: predictions and annotations stream by, sums stay, scores come out.
+
+`evaluate` scores a whole file; `Evaluator` is the same machine for training loops and for shards
+that are scored apart and merged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hand_bench import engine_numpy, errors_file, pairing, scoring
+from hand_bench.annotations import Annotations
+from hand_bench.blocks import BlockSums, Canonical, sum_block
+from hand_bench.checks import ValueChecks
+from hand_bench.data import open_annotations, quiet
+from hand_bench.declaration import FRAMES, UNITS, Declaration
+from hand_bench.errors import HandBenchError, Problem, SubmissionError, TrackError
+from hand_bench.joint_sets import joint_set as find_joint_set
+from hand_bench.predictions import open_predictions
+from hand_bench.results import Result
+from hand_bench.sources import PredictionSource
+from hand_bench.sums import Sums
+from hand_bench.tracks import Track, find_track
+
+#: From this many rows on, loading compiled code pays.
+NUMBA_ROWS = 150_000
+#: With fewer sequences, blocks of ten seconds are resampled instead.
+MIN_SEQUENCES = 20
+
+EngineName = Literal["auto", "numpy", "numba"]
+
+
+def evaluate(
+    preds: Any,
+    *,
+    track: str | Track,
+    protocol: str = "all",
+    annotations: str | Path | Annotations | None = None,
+    sequences: Sequence[str] = (),
+    limit: int | None = None,
+    allow_missing: bool = False,
+    units: str | None = None,
+    joint_set: str | None = None,
+    frame: str | None = None,
+    errors: str | Path | None = None,
+    workers: int | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    engine: EngineName = "auto",
+    progress: Callable[[str, int, int], None] = quiet,
+) -> Result:
+    """Score predictions on a track.
+
+    Parameters
+    ----------
+    preds
+        A path, a DataFrame, a `datasets.Dataset`, an Arrow table, `Predictions`, or a dict of
+        arrays (see `hand_bench.predictions` for the layouts).
+    track
+        Name of the track, or a track.
+    protocol
+        One protocol's scores, or "all".
+    annotations
+        Annotations file; default: the prepared ones.
+    sequences
+        Only samples whose sequence matches one of these names or patterns; the result is partial.
+    limit
+        Only the first samples; the result is partial.
+    allow_missing
+        Score what is there when samples are missing; the result is partial. Official numbers are
+        then means over what was found; in `recommended` the missing hands fail every threshold.
+    units, joint_set, frame
+        What the file means, where it does not declare it (or declares it wrongly).
+    errors
+        Also write the errors of every sample to this Parquet file.
+    workers
+        Threads that compute (one more reads); the bytes of the result do not depend on it.
+    resamples, seed
+        Of the clustered bootstrap; 0 resamples give no intervals.
+    engine
+        "numpy", "numba", or "auto": numba for large files where it is installed.
+    progress
+        Called with (what, done, total) in samples.
+
+    Raises
+    ------
+    SubmissionError
+        With every problem of the file (HB1xx).
+    DatasetError
+        HB201 where the annotations are not prepared, HB206 where they are another kind of file.
+    TrackError
+        HB301 for unknown names, HB302 where nothing is selected.
+    """
+    machine = Evaluator(
+        track, annotations, sequences=sequences, limit=limit, allow_missing=allow_missing,
+        resamples=resamples, seed=seed, engine=engine,
+    )  # fmt: skip
+    if protocol != "all":
+        machine.track.protocol(protocol)
+    source = open_predictions(preds)
+    source.declared = override(source.declared, units=units, joint_set=joint_set, frame=frame)
+    machine.score_file(source, errors=errors, workers=workers, trust_units=units is not None,
+                       progress=progress)  # fmt: skip
+    return machine.scores(protocol)
+
+
+def override(declared: Declaration, **given: str | None) -> Declaration:
+    """Replace what a file declares by what the user states; HB301 for unknown values."""
+    known = {"units": tuple(UNITS), "frame": FRAMES}
+    for key, value in given.items():
+        if value is None:
+            continue
+        if key == "joint_set":
+            find_joint_set(value)
+        elif value not in known[key]:
+            from hand_bench.errors import unknown_name
+
+            raise TrackError(unknown_name(key, value, known[key]))
+    return replace(declared, **{k: v for k, v in given.items() if v is not None})
+
+
+class Evaluator:
+    """Scores predictions as they come: batches of a training loop, or shards merged later.
+
+    Examples
+    --------
+    ::
+
+        evaluator = Evaluator("interhand26m")
+        for batch in loader:
+            evaluator.update(dict(sample_id=ids, right_joints=right, left_joints=left))
+        print(evaluator.scores().primary.value)
+    """
+
+    def __init__(
+        self,
+        track: str | Track,
+        annotations: str | Path | Annotations | None = None,
+        *,
+        sequences: Sequence[str] = (),
+        limit: int | None = None,
+        allow_missing: bool = False,
+        resamples: int = 1000,
+        seed: int = 0,
+        engine: EngineName = "auto",
+    ):
+        self.track = find_track(track)
+        if not isinstance(annotations, Annotations):
+            annotations = open_annotations(self.track, annotations)
+        self.annotations = annotations
+        self.selection, self.partial = select(self.annotations, sequences, limit)
+        self.allow_missing = allow_missing
+        self.resamples, self.seed = resamples, seed
+        self.engine_name: EngineName = engine
+        self.sums = Sums(self.track.layout)
+        self.declared = Declaration()
+        self.coverage = pairing.Coverage(self.selection.size, 0)
+        self.predictions: dict[str, Any] = {"path": None, "sha256": None, "rows": 0}
+        self.notes: list[str] = []
+        self._seen = None
+        self.time_blocks = self._few_sequences()
+
+    # --- a whole file -------------------------------------------------------------------------
+
+    def score_file(
+        self,
+        source: PredictionSource,
+        *,
+        errors: str | Path | None = None,
+        workers: int | None = None,
+        trust_units: bool = False,
+        progress: Callable[[str, int, int], None] = quiet,
+    ) -> None:
+        """Add a whole file; see `evaluate`."""
+        checks = self._checks(source, trust_units)
+        canonical = self._canonical(source)
+        with ThreadPoolExecutor(1) as side_job:
+            digest = side_job.submit(lambda: source.sha256)
+            try:
+                self._run(pairing.in_order(self.selection, canonical.columns, source, checks),
+                          canonical, errors, workers, progress, checks)  # fmt: skip
+                self.coverage = pairing.Coverage(self.selection.size, self.selection.size)
+            except pairing.OutOfOrder:
+                self._score_reordered(source, errors, workers, trust_units, progress)
+        self.declared = source.declared
+        self.predictions = {
+            "path": str(source.path) if source.path else None,
+            "sha256": digest.result(),
+            "rows": source.rows,
+        }
+
+    def _score_reordered(self, source, errors, workers, trust_units, progress) -> None:
+        self.sums = Sums(self.track.layout)
+        checks, canonical = self._checks(source, trust_units), self._canonical(source)
+        position, self.coverage = pairing.join(self.selection, source)
+        problems = pairing.coverage_problems(self.coverage, source.name, self.track.name)
+        if self.allow_missing:
+            problems = [p for p in problems if p.code != "HB104"]
+        if problems:
+            for start, block in source.blocks():
+                checks.look(start, block)
+            raise SubmissionError(sorted(problems + checks.problems(), key=lambda p: p.code))
+        pairs = pairing.reordered(self.selection, canonical.columns, source, checks, position)
+        self._run(pairs, canonical, errors, workers, progress, checks)
+
+    def _run(self, pairs: Iterator[pairing.Pair], canonical: Canonical, errors, workers, progress,
+             checks: ValueChecks) -> None:  # fmt: skip
+        """Read in this thread, compute in `workers` others, add up in order."""
+        engine = self._engine(self.selection.size)
+        workers = workers or max(1, min(2, (os.cpu_count() or 2)))
+        total = self.selection.size
+        waiting: deque[Future[BlockSums]] = deque()
+        with errors_file.writing(errors, self.track) as sink, ThreadPoolExecutor(workers) as pool:
+
+            def add_next() -> None:
+                done = waiting.popleft().result()
+                self.sums.add(done.block.groups, done.values)
+                sink(done)
+                progress("scoring", done.block.start + len(done.block), total)
+
+            try:
+                for pair in pairs:
+                    block = canonical.block(pair)
+                    waiting.append(
+                        pool.submit(sum_block, block, self.sums.layout, engine, errors is not None)
+                    )
+                    while len(waiting) > workers + 2:
+                        add_next()
+                while waiting:
+                    add_next()
+            except BaseException:
+                for future in waiting:
+                    future.cancel()
+                raise
+            found = checks.problems()
+            if found:
+                raise SubmissionError(found)
+
+    # --- batches and shards -------------------------------------------------------------------
+
+    def update(self, preds: Any) -> Evaluator:
+        """Add a batch of predictions, rows in any order; each sample once.
+
+        Raises
+        ------
+        SubmissionError
+            HB105 for unknown ids, HB106 for a sample that was given before, HB1xx as `evaluate`.
+        """
+        source = open_predictions(preds)
+        if self._seen is None:
+            self._ids = self.selection.ids()
+            self._seen = np.zeros(len(self._ids), bool)
+        position = (
+            pc.index_in(source.ids(), value_set=self._ids)
+            .fill_null(-1)
+            .to_numpy(zero_copy_only=False)
+        )
+        self._refuse_unknown(source, position)
+        rows = np.zeros(self.annotations.rows, bool)
+        inside = np.arange(self.annotations.rows)
+        if self.selection.rows is not None:
+            inside = np.flatnonzero(self.selection.rows)
+        rows[inside[np.unique(position)]] = True
+        part = pairing.Selection(self.annotations, rows)
+        checks, canonical = self._checks(source, True), self._canonical(source)
+        local = np.searchsorted(np.unique(position), position)
+        pairs = pairing.reordered(part, canonical.columns, source, checks, local)
+        engine = self._engine(self.selection.size)
+        for pair in pairs:
+            done = sum_block(canonical.block(pair), self.sums.layout, engine, False)
+            self.sums.add(done.block.groups, done.values)
+        found = checks.problems()
+        if found:
+            raise SubmissionError(found)
+        self._seen[position] = True
+        self.declared = source.declared
+        self.predictions["rows"] += source.rows
+        self._count_seen()
+        return self
+
+    def merge(self, other: Evaluator) -> Evaluator:
+        """Add another evaluator's shard of the same track; shards must not share samples."""
+        self.sums.merge(other.sums)
+        self.declared = other.declared
+        self.predictions["rows"] += other.predictions["rows"]
+        if self._seen is not None and other._seen is not None:
+            if (self._seen & other._seen).any():
+                raise SubmissionError(
+                    Problem("HB106", "shards", "answer some of the same samples.")
+                )
+            self._seen |= other._seen
+            self._count_seen()
+        elif self._seen is None:
+            self._seen, self.coverage = other._seen, other.coverage
+        return self
+
+    def scores(self, protocol: str = "all") -> Result:
+        """Reduce the sums to scores with intervals; can be asked for at any time."""
+        return scoring.result(self, protocol)
+
+    def _refuse_unknown(self, source: PredictionSource, position: np.ndarray) -> None:
+        ids = source.ids()
+        unknown = position < 0
+        problems = []
+        if unknown.any():
+            example = ids[int(unknown.argmax())].as_py()
+            problems.append(
+                Problem("HB105", source.name, f"{int(unknown.sum()):,} ids are not in track "
+                        f"{self.track.name}, e.g. {example}.")
+            )  # fmt: skip
+        known = position[~unknown]
+        again = self._seen[known]  # type: ignore[index]
+        repeated = len(known) - len(np.unique(known)) if source.layout.kind != "crops" else 0
+        if again.any() or repeated:
+            problems.append(
+                Problem("HB106", source.name,
+                        f"{int(again.sum()) + repeated:,} samples were given before.",
+                        cause="A sampler that pads the last batch?")
+            )  # fmt: skip
+        if problems:
+            raise SubmissionError(problems)
+
+    def _count_seen(self) -> None:
+        found = int(np.count_nonzero(self._seen))
+        size = self.selection.size
+        self.coverage = pairing.Coverage(size, found, missing=size - found)
+
+    # --- shared -------------------------------------------------------------------------------
+
+    def _checks(self, source: PredictionSource, trust_units: bool) -> ValueChecks:
+        problems = declaration_problems(source, self.track)
+        if problems:
+            raise SubmissionError(problems)
+        return ValueChecks(
+            source.name, source.declared, self.track.hand_length, source.layout.image_space, trust_units
+        )  # fmt: skip
+
+    def _canonical(self, source: PredictionSource) -> Canonical:
+        return Canonical(self.track, source.declared, source.layout.image_space, self.time_blocks)
+
+    def _few_sequences(self) -> bool:
+        known = self.annotations.manifest.get("counts", {}).get("sequences")
+        if known is None or self.selection.rows is not None:
+            column = self.annotations.table(["sequence"]).column("sequence").combine_chunks()
+            if self.selection.rows is not None:
+                column = column.filter(pa.array(self.selection.rows))
+            known = len(pc.unique(column))
+        return known < MIN_SEQUENCES
+
+    def _engine(self, rows: int) -> ModuleType:
+        if self.engine_name == "numpy" or (self.engine_name == "auto" and rows < NUMBA_ROWS):
+            return engine_numpy
+        try:
+            from hand_bench import engine_numba
+        except ImportError as error:
+            if self.engine_name == "auto":
+                return engine_numpy
+            raise HandBenchError(
+                Problem("HB401", "engine", "numba is not installed.",
+                        fix="pip install 'hand-bench[fast]'")
+            ) from error  # fmt: skip
+        return engine_numba
+
+
+def select(
+    annotations: Annotations, sequences: Sequence[str], limit: int | None
+) -> tuple[pairing.Selection, list[str]]:
+    """Choose the expected samples; the reasons why a result is partial come with them.
+
+    Raises
+    ------
+    TrackError
+        HB302 where no sample is left.
+    """
+    manifest = annotations.manifest
+    partial = [] if manifest.get("complete", True) else ["the annotations are a partial copy"]
+    if not sequences and limit is None:
+        return pairing.Selection(annotations), partial
+    rows = np.ones(annotations.rows, bool)
+    if sequences:
+        column = annotations.table(["sequence"]).column("sequence").combine_chunks()
+        names = column.dictionary.to_pylist()
+        chosen = np.array([any(_matches(name, p) for p in sequences) for name in names])
+        rows = chosen[column.indices.to_numpy()]
+        partial.append(f"sequences {', '.join(sequences)}")
+        if not rows.any():
+            near = ", ".join(names[:3])
+            raise TrackError(
+                Problem("HB302", "", f"no sequence matches {', '.join(sequences)}.",
+                        fix=f"Sequences are called {near}, ...; patterns like '*/{names[0][-6:]}' work.")
+            )  # fmt: skip
+    if limit is not None:
+        if limit < 1:
+            raise TrackError(Problem("HB302", "", f"--limit {limit} leaves no sample."))
+        rows &= np.cumsum(rows) <= limit
+        partial.append(f"the first {limit:,} samples")
+    return pairing.Selection(annotations, rows), partial
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern) or name.rsplit("/", 1)[-1] == pattern
+
+
+def declaration_problems(source: PredictionSource, track: Track) -> list[Problem]:
+    """Compare what a file declares with the track: its name, and the inputs' vocabulary."""
+    declared = source.declared
+    problems = []
+    if declared.track and declared.track != track.name:
+        problems.append(
+            Problem("HB113", source.name, f"was written for track {declared.track!r}, not "
+                    f"{track.name!r}.", cause="Another track's file?",
+                    fix=f"`--track {declared.track}`, or write it again with track={track.name!r}.")
+        )  # fmt: skip
+    for item in declared.inputs:
+        name, _, value = item.partition(":")
+        if name not in track.inputs or value not in track.inputs[name]:
+            known = [f"{n}:{v}" for n, values in track.inputs.items() for v in values]
+            problems.append(
+                Problem("HB113", source.name, f"declares the input {item!r}.",
+                        fix=f"Known for {track.name}: {', '.join(known)}.")
+            )  # fmt: skip
+    return problems

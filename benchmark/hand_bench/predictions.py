@@ -1,0 +1,318 @@
+"""Predictions: one Parquet row per sample, and every other layout that people write.
+
+Layouts
+-------
+samples
+    ``sample_id``, ``right_joints``, ``left_joints`` (63 numbers, millimetres; null = no such
+    hand), optional ``right_score``, ``left_score`` (probability that the hand is present),
+    ``left_root`` (left wrist seen from the right wrist). Lists may be nested 21 x 3 or be spread
+    over columns ``right_joints_0`` ... ``right_joints_62``.
+crops
+    One row per hand: ``sample_id``, ``hand_side``, ``joints``, optional ``score``.
+2.5D
+    In either layout, ``uv`` (42 numbers, pixels of the image), ``depth`` (21, millimetres from the
+    hand's wrist) and ``root_depth`` (the wrist's Z) instead of ``joints``; in the samples layout
+    with the prefix ``right_`` / ``left_``. Optional ``relative_root_depth`` (Z of the left wrist
+    minus Z of the right one), which gives ``left_root`` as InterNet's scorer does.
+
+The file's metadata says what the numbers mean; what it does not say is the track's default:
+``track``, ``units`` (mm, cm, m), ``joint_set``, ``frame`` (camera, world, root-relative),
+``inputs`` (what the method was given beyond the image), ``method``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hand_bench import files
+from hand_bench.array_types import Float
+from hand_bench.columns import encode_floats, floats_type
+from hand_bench.declaration import Declaration
+from hand_bench.errors import Problem, SubmissionError
+from hand_bench.sources import PredictionSource
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+
+SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        ("right_joints", floats_type(63)),
+        ("left_joints", floats_type(63)),
+        ("right_score", pa.float32()),
+        ("left_score", pa.float32()),
+        ("left_root", floats_type(3)),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A predictions file in memory. Hands that are not there are NaN in the arrays."""
+
+    sample_id: np.ndarray
+    right_joints: Float[np.ndarray, "samples 21 3"]
+    left_joints: Float[np.ndarray, "samples 21 3"]
+    right_score: Float[np.ndarray, samples] | None
+    left_score: Float[np.ndarray, samples] | None
+    left_root: Float[np.ndarray, "samples 3"] | None
+    declared: Declaration
+
+    def to_table(self) -> pa.Table:
+        """Return the canonical Arrow table, metadata included."""
+        return predictions_table(
+            self.sample_id,
+            self.right_joints,
+            self.left_joints,
+            right_score=self.right_score,
+            left_score=self.left_score,
+            left_root=self.left_root,
+            declared=self.declared,
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a DataFrame with one list column per hand; `evaluate` takes it back."""
+        return self.to_table().to_pandas()
+
+    def to_dataset(self) -> datasets.Dataset:
+        """Return a Hugging Face dataset; `evaluate` takes it back."""
+        import datasets
+
+        return datasets.Dataset(datasets.table.InMemoryTable(self.to_table()))
+
+
+def open_predictions(preds: Any) -> PredictionSource:
+    """Open whatever holds predictions: a path, an Arrow table, a DataFrame, a Dataset, arrays.
+
+    Raises
+    ------
+    SubmissionError
+        As `PredictionSource`, and HB111 for an object of another kind.
+    """
+    if isinstance(preds, PredictionSource):
+        return preds
+    if isinstance(preds, str | Path):
+        path = Path(preds)
+        return PredictionSource(path, path.name)
+    if isinstance(preds, Predictions):
+        preds = preds.to_table()
+    if isinstance(preds, pa.Table):
+        return PredictionSource(preds, "predictions")
+    kind = f"{type(preds).__module__}.{type(preds).__qualname__}"
+    if kind.startswith("pandas."):
+        return PredictionSource(_from_pandas(preds), "DataFrame")
+    if kind.startswith("datasets."):
+        return PredictionSource(preds.with_format("arrow")[:], "Dataset")
+    if isinstance(preds, Mapping):
+        return PredictionSource(predictions_table(**preds), "arrays")
+    raise SubmissionError(
+        Problem(
+            "HB111",
+            "predictions",
+            f"are a {kind}.",
+            fix="Give a path, a DataFrame, a Dataset, an Arrow table, or a dict of arrays "
+            "(sample_id, right_joints, left_joints, ...).",
+        )
+    )
+
+
+def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    """Arrow cannot take multi-dimensional arrays in cells: flatten them first."""
+    frame = frame.copy()
+    for column in frame.columns:
+        values = frame[column]
+        if values.dtype == object and any(isinstance(v, np.ndarray) and v.ndim > 1 for v in values):
+            frame[column] = [None if v is None else np.asarray(v).ravel() for v in values]
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    attributes = {str(k): str(v) for k, v in frame.attrs.items()}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **attributes})
+
+
+def read_predictions(preds: Any) -> Predictions:
+    """Read predictions of the samples layout into arrays (everything in memory).
+
+    Hands that are not there come as NaN. Values are as written: see `declared` for units, joint
+    set and frame; scoring converts, this does not.
+
+    Raises
+    ------
+    SubmissionError
+        With every problem of the file's form.
+    """
+    source = open_predictions(preds)
+    if source.layout.kind != "samples" or source.layout.image_space:
+        raise SubmissionError(
+            Problem(
+                "HB110",
+                source.name,
+                "holds one row per crop or 2.5D rows.",
+                cause="These are merged and lifted with the track's cameras.",
+                fix="`hand_bench.evaluate` and `hand-bench diagnose --fix` read them.",
+            )
+        )
+    ids, hands, scores, roots = [], ([], []), ([], []), []
+    for _, block in source.blocks():
+        ids.append(block.ids)
+        roots.append(block.left_root)
+        for side, hand in enumerate(block.hands):
+            hands[side].append(np.where(hand.found[:, None, None], hand.joints, np.float32("nan")))
+            scores[side].append(hand.score)
+
+    def joined(parts: list) -> np.ndarray | None:
+        return None if parts[0] is None else np.concatenate(parts)
+
+    return Predictions(
+        pa.concat_arrays(ids).to_numpy(zero_copy_only=False),
+        np.concatenate(hands[0]),
+        np.concatenate(hands[1]),
+        joined(scores[0]),
+        joined(scores[1]),
+        joined(roots),
+        source.declared,
+    )
+
+
+def predictions_table(
+    sample_id: Sequence[str] | np.ndarray,
+    right_joints: Float[np.ndarray, "samples 21 3"] | None = None,
+    left_joints: Float[np.ndarray, "samples 21 3"] | None = None,
+    *,
+    right_score: Sequence[float] | np.ndarray | None = None,
+    left_score: Sequence[float] | np.ndarray | None = None,
+    left_root: Float[np.ndarray, "samples 3"] | None = None,
+    declared: Declaration | None = None,
+) -> pa.Table:
+    """Build the canonical table from arrays; a hand that is all NaN becomes null.
+
+    Raises
+    ------
+    SubmissionError
+        HB112 for other shapes, HB123 for a hand that is partly NaN or infinite.
+    """
+    ids = pa.array(sample_id, pa.string())
+    columns: dict[str, pa.Array] = {"sample_id": ids}
+    shapes = {
+        "right_joints": (right_joints, 63),
+        "left_joints": (left_joints, 63),
+        "left_root": (left_root, 3),
+    }
+    for name, (values, width) in shapes.items():
+        if values is not None:
+            columns[name] = _float_column(name, values, width, ids)
+        elif width == 63:
+            columns[name] = pa.nulls(len(ids), floats_type(63))
+    for name, score in (("right_score", right_score), ("left_score", left_score)):
+        if score is not None:
+            columns[name] = pa.array(np.asarray(score, np.float32), from_pandas=True)
+    schema = pa.schema([SCHEMA.field(name) for name in SCHEMA.names if name in columns])
+    metadata = (declared or Declaration()).metadata()
+    return pa.table([columns[n] for n in schema.names], schema=schema.with_metadata(metadata))
+
+
+def _float_column(name: str, values: Any, width: int, ids: pa.Array) -> pa.Array:
+    array = np.asarray(values, np.float32)
+    if array.size != len(ids) * width:
+        raise SubmissionError(
+            Problem(
+                "HB112",
+                name,
+                f"shape {array.shape} for {len(ids):,} samples.",
+                fix=f"Expected ({len(ids)}, {'21, 3' if width == 63 else width}).",
+            )
+        )
+    array = array.reshape(len(ids), width)
+    bad = ~np.isfinite(array)
+    absent = np.isnan(array).all(axis=1)
+    partly = bad.any(axis=1) & ~absent
+    if partly.any():
+        row = int(partly.argmax())
+        raise SubmissionError(
+            Problem(
+                "HB123",
+                f"{name}, row {row:,} ({ids[row].as_py()})",
+                f"{int(bad[row].sum())} of {width} values are NaN or infinite.",
+                fix="A hand that is not there is NaN (or null) as a whole.",
+            )
+        )
+    return encode_floats(np.where(absent[:, None], np.float32(0), array), absent)
+
+
+def write_predictions(
+    path: str | Path,
+    sample_id: Sequence[str] | np.ndarray,
+    right_joints: Float[np.ndarray, "samples 21 3"] | None = None,
+    left_joints: Float[np.ndarray, "samples 21 3"] | None = None,
+    *,
+    right_score: Sequence[float] | np.ndarray | None = None,
+    left_score: Sequence[float] | np.ndarray | None = None,
+    left_root: Float[np.ndarray, "samples 3"] | None = None,
+    track: str | None = None,
+    units: str = "mm",
+    joint_set: str = "openpose21",
+    frame: str = "camera",
+    inputs: Sequence[str] = (),
+    method: str = "",
+) -> None:
+    """Write a predictions file in one call.
+
+    Parameters
+    ----------
+    path
+        File to write; it appears only when it is complete.
+    sample_id
+        Ids as in the track's template, any order.
+    right_joints, left_joints
+        (samples, 21, 3) in `units`, joints in the order of `joint_set`; a hand that is not there
+        is all NaN.
+    right_score, left_score
+        Probability that the hand is present.
+    left_root
+        Left wrist relative to the right wrist, for methods that predict it separately.
+    track, units, joint_set, frame, inputs, method
+        What the numbers mean; stored in the file, converted on scoring.
+
+    Raises
+    ------
+    SubmissionError
+        HB112 for other shapes, HB113 for an unknown declaration, HB123 for NaN in a hand.
+    """
+    declared = Declaration(track, units, joint_set, frame, tuple(inputs), method)
+    table = predictions_table(
+        sample_id,
+        right_joints,
+        left_joints,
+        right_score=right_score,
+        left_score=left_score,
+        left_root=left_root,
+        declared=declared,
+    )
+    Declaration.read(table.schema.metadata, str(path))
+    write_table(path, table)
+
+
+def write_table(path: str | Path, table: pa.Table) -> None:
+    """Write a canonical predictions table: compact, and quick to read again."""
+    with files.replacing(path) as temporary, writer(temporary, table.schema) as parquet:
+        parquet.write_table(table)
+
+
+def writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a Parquet writer with the settings that suit joints (byte-stream split, no dictionary)."""
+    split = [f"{f.name}.list.element" for f in schema if pa.types.is_fixed_size_list(f.type)]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=False,
+        use_byte_stream_split=split,
+        write_statistics=False,
+    )

@@ -1,0 +1,254 @@
+"""Protocols: how each number is made, as data. Every number carries its signature.
+
+A `Measure` reduces rows of sums (any leading axes, so that a bootstrap is one call) to a value;
+a `Protocol` is a list of measures over subsets, named after its source.
+
+Sources: InterHand2.6M official `evaluate` (facts 2.3, 2.4); mmpose's InterHandMetric (facts 2.6);
+the project's own rule, the same on every track (`recommended`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hand_bench.metrics import auc
+from hand_bench.sums import SCORE_LEVELS, SIDE_NAMES, SumsView
+
+Reduce = Callable[[SumsView], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number: its name as printed, unit, direction and how it is reduced from sums.
+
+    `rule` is the middle of the signature; `missing` says what a hand that is not answered does:
+    "error" (no number), "fail" (fails every threshold), "found" (left out, recall stands beside).
+    """
+
+    metric: str
+    unit: str
+    higher_is_better: bool
+    rule: str
+    value: Reduce
+    count: Reduce
+    missing: str
+    unanswered: str = "unanswered"
+    needs_camera_space: bool = False
+    fields: tuple[str, ...] = ()
+
+    def signature(self, subset: str, inputs: Sequence[str]) -> str:
+        """Return what a number of this measure must be compared by."""
+        parts = (
+            self.metric,
+            self.rule,
+            f"subset:{subset}",
+            *inputs,
+            f"missing:{self.missing}",
+            "v1",
+        )
+        return "|".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Measures with the subsets they are printed for."""
+
+    name: str
+    source: str
+    measures: tuple[tuple[Measure, tuple[str, ...]], ...]
+
+
+def ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Divide, with NaN where there is nothing."""
+    total = np.asarray(total, np.float64)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=np.asarray(count) > 0)
+
+
+def joint_means(view: SumsView, error: str = "error", count: str = "count") -> np.ndarray:
+    """Mean error of each joint of both hands: (..., 2, 21), NaN where there is none."""
+    return ratio(view[error], view[count])
+
+
+def _macro(view: SumsView) -> np.ndarray:
+    means = joint_means(view)
+    seen = ~np.isnan(means)
+    return ratio(np.where(seen, means, 0.0).sum(axis=(-1, -2)), seen.sum(axis=(-1, -2)))
+
+
+def _pooled(view: SumsView) -> np.ndarray:
+    return ratio(view["error"].sum(axis=(-1, -2)), view["count"].sum(axis=(-1, -2)))
+
+
+def _ratio_of(total: str, count: str) -> Reduce:
+    return lambda view: ratio(_sum(view, total), _sum(view, count))
+
+
+def _sum(view: SumsView, name: str) -> np.ndarray:
+    return view.total(name) if name in SIDE_NAMES else view[name]
+
+
+def pck_curve(
+    view: SumsView, histogram: str = "histogram", missed: str = "missed_joints"
+) -> np.ndarray:
+    """PCK at every edge of the histogram (..., edges); joints of missed hands fail."""
+    bins = view.total(histogram)
+    total = bins.sum(axis=-1) + view.total(missed)
+    return ratio(np.cumsum(bins, axis=-1)[..., :-1], total[..., None])
+
+
+def auc_measure(low: float, high: float, *, procrustes: bool = False) -> Measure:
+    """Return the area under the PCK curve from `low` to `high` mm in the steps of the edges."""
+    prefix = "pa_" if procrustes else ""
+    fields = (f"{prefix}histogram", f"{prefix}missed_joints")
+
+    def value(view: SumsView) -> np.ndarray:
+        edges = view.layout.edge_array
+        inside = (edges >= low) & (edges <= high)
+        return auc(pck_curve(view, *fields)[..., inside], edges[inside])
+
+    align = "similarity:valid" if procrustes else "wrist"
+    return Measure(
+        f"{'PA-' if procrustes else ''}AUC({low:g}-{high:g})",
+        "",
+        True,
+        f"align:{align}|joints:20|mean:pooled|steps:1mm|area:trapezoid",
+        value,
+        lambda view: view.total(fields[0]).sum(axis=-1) + view.total(fields[1]),
+        "fail",
+        fields=fields,
+    )
+
+
+def pck_measure(threshold: float) -> Measure:
+    """Return the share of joints within `threshold` mm after wrist alignment."""
+
+    def value(view: SumsView) -> np.ndarray:
+        at = view.layout.edges.index(threshold)
+        return pck_curve(view)[..., at]
+
+    return Measure(
+        f"PCK@{threshold:g}",
+        "",
+        True,
+        "align:wrist|joints:20|mean:pooled",
+        value,
+        lambda view: view.total("histogram").sum(axis=-1) + view.total("missed_joints"),
+        "fail",
+        fields=("histogram", "missed_joints"),
+    )
+
+
+def average_precision(view: SumsView) -> np.ndarray:
+    """Mean over both sides of the average precision of hand presence (scores in 256 levels)."""
+    scores = view["scores"]
+    levels = scores.reshape(*scores.shape[:-1], 2, 2, SCORE_LEVELS)[..., ::-1]
+    positives = np.cumsum(levels[..., 1, :], axis=-1)
+    found = np.cumsum(levels.sum(axis=-2), axis=-1)
+    steps = levels[..., 1, :] * ratio(positives, found)
+    return ratio(np.where(np.isnan(steps), 0.0, steps).sum(axis=-1), positives[..., -1]).mean(
+        axis=-1
+    )
+
+
+_SINGLE_INTERACTING = ("SH", "IH", "all")
+_ANNOTATORS = ("H", "H-SH", "H-IH", "M", "M-SH", "M-IH")
+_EVERY = (*_SINGLE_INTERACTING, *_ANNOTATORS)
+
+_OFFICIAL_MPJPE = Measure(
+    "MPJPE", "mm", False, "align:wrist|joints:21+wrist|mean:joint,sample",
+    _macro, lambda view: view.total("found_hands"), "error",
+    fields=("error", "count"),
+)  # fmt: skip
+_POOLED_MPJPE = Measure(
+    "MPJPE", "mm", False, "align:wrist|joints:21+wrist|mean:pooled",
+    _pooled, lambda view: view.total("found_hands"), "error",
+    fields=("error", "count"),
+)  # fmt: skip
+_MRRPE = Measure(
+    "MRRPE", "mm", False, "root:wrist|mean:sample",
+    _ratio_of("mrrpe", "mrrpe_count"), lambda view: view["mrrpe_count"], "error",
+    unanswered="mrrpe_unanswered", fields=("mrrpe", "mrrpe_count"),
+)  # fmt: skip
+
+
+def _presence(ties: str, field: str) -> Measure:
+    return Measure(
+        "handedness accuracy", "", True, f"both hands|threshold:0.5|ties:{ties}",
+        _ratio_of(field, "presence_checked"), lambda view: view["presence_checked"], "absent",
+        unanswered="", fields=(field, "presence_checked"),
+    )  # fmt: skip
+
+
+INTERHAND_OFFICIAL = Protocol(
+    "official",
+    "facebookresearch/InterHand2.6M, data/InterHand2.6M/dataset.py: evaluate",
+    (
+        (_OFFICIAL_MPJPE, _EVERY),
+        (_MRRPE, ("all", "H", "M")),
+        (_presence("wrong", "presence_right"), ("all", "H", "M")),
+    ),
+)
+INTERHAND_MMPOSE = Protocol(
+    "mmpose",
+    "open-mmlab/mmpose, mmpose/evaluation/metrics/hand_metric.py: InterHandMetric",
+    (
+        (_POOLED_MPJPE, _SINGLE_INTERACTING),
+        (_MRRPE, ("all",)),
+        (_presence("absent", "presence_right_absent_ties"), ("all",)),
+    ),
+)
+_HAND_MPJPE = Measure(
+    "MPJPE", "mm", False, "align:wrist|joints:20|mean:hand",
+    _ratio_of("hand_error", "found_hands"), lambda view: view.total("found_hands"), "found",
+    unanswered="", fields=("hand_error", "found_hands"),
+)  # fmt: skip
+_PA_MPJPE = Measure(
+    "PA-MPJPE", "mm", False, "align:similarity:valid|joints:20|mean:hand",
+    _ratio_of("pa_hand_error", "pa_hands"), lambda view: view.total("pa_hands"), "found",
+    unanswered="", fields=("pa_hand_error", "pa_hands"),
+)  # fmt: skip
+_MEPE = Measure(
+    "MEPE", "mm", False, "align:none|joints:21|mean:hand",
+    _ratio_of("absolute", "found_hands"), lambda view: view.total("found_hands"), "found",
+    unanswered="", needs_camera_space=True, fields=("absolute", "found_hands"),
+)  # fmt: skip
+_FOUND_MRRPE = Measure(
+    "MRRPE", "mm", False, "root:wrist|mean:sample",
+    _ratio_of("mrrpe", "mrrpe_count"), lambda view: view["mrrpe_count"], "found",
+    unanswered="", fields=("mrrpe", "mrrpe_count"),
+)  # fmt: skip
+_AP = Measure(
+    "hand AP", "", True, "mean:side|steps|scores:256 logit levels",
+    average_precision, lambda view: view["presence_checked"], "absent",
+    unanswered="", fields=("scores",),
+)  # fmt: skip
+_RECALL = Measure(
+    "hand recall", "", True, "true hands answered",
+    _ratio_of("found_hands", "true_hands"), lambda view: view.total("true_hands"), "fail",
+    unanswered="", fields=("found_hands", "true_hands"),
+)  # fmt: skip
+_ACCELERATION = Measure(
+    "acceleration error", "m/s²", False, "align:wrist|joints:20|mean:pooled|gaps:even triples only",
+    _ratio_of("acceleration", "acceleration_count"), lambda view: view.total("acceleration_count"),
+    "found", unanswered="", fields=("acceleration", "acceleration_count"),
+)  # fmt: skip
+
+RECOMMENDED = Protocol(
+    "recommended",
+    "hand-bench: the same rule on every track",
+    (
+        (auc_measure(0, 50), _EVERY),
+        (_HAND_MPJPE, _EVERY),
+        (_PA_MPJPE, _EVERY),
+        (auc_measure(0, 50, procrustes=True), _SINGLE_INTERACTING),
+        (pck_measure(20), _SINGLE_INTERACTING),
+        (_MEPE, _SINGLE_INTERACTING),
+        (_FOUND_MRRPE, ("all",)),
+        (_ACCELERATION, _SINGLE_INTERACTING),
+        (_AP, ("all",)),
+        (_RECALL, _SINGLE_INTERACTING),
+    ),
+)

@@ -1,0 +1,1 @@
+"""One reader per dataset: official files in, canonical annotations out."""

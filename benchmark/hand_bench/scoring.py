@@ -1,0 +1,201 @@
+"""From sums to a result: values, intervals, details and the notes that belong beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hand_bench import bootstrap
+from hand_bench.joint_sets import FINGERS, HAND_SIDES, OPENPOSE
+from hand_bench.protocols import Measure, joint_means, pck_curve, ratio
+from hand_bench.results import Result, Score, nine_digits
+from hand_bench.sums import SumsView
+from hand_bench.tracks import Subset, Track
+
+if TYPE_CHECKING:
+    from hand_bench.evaluator import Evaluator
+
+
+def result(evaluator: Evaluator, protocol: str) -> Result:
+    """Reduce an evaluator's sums; `protocol` is a name or "all"."""
+    track, declared = evaluator.track, evaluator.declared
+    chosen = track.protocols if protocol == "all" else (track.protocol(protocol),)
+    wanted = {name for p in chosen for _, subsets in p.measures for name in subsets}
+    reduce = _Reduction(evaluator)
+    tables = {s.name: reduce.subset(s, chosen) for s in track.subsets if s.name in wanted}
+    scores = [
+        tables[name].score(measure, p.name)
+        for p in chosen
+        for measure, subsets in p.measures
+        for name in subsets
+    ]
+    manifest = evaluator.annotations.manifest
+    return Result(
+        track={
+            "name": track.name,
+            "version": track.version,
+            "dataset": track.dataset,
+            "split": track.split,
+            "primary": vars(track.primary),
+        },
+        predictions=evaluator.predictions
+        | {"inputs": list(declared.inputs), "method": declared.method},
+        annotations={
+            "sha256": evaluator.annotations.sha256,
+            "samples": evaluator.annotations.rows,
+            "release": manifest.get("release", "unknown"),
+        },
+        coverage=evaluator.coverage.counts(),
+        scores=scores,
+        details=_details(track, tables),
+        partial="; ".join(_partial(evaluator)),
+        intervals=reduce.intervals,
+        notes=_notes(evaluator, scores),
+    )
+
+
+class _Reduction:
+    """Reduces subsets; resamples are drawn once for each number of clusters."""
+
+    def __init__(self, evaluator: Evaluator):
+        self.evaluator = evaluator
+        self.inputs = tuple(_input_parts(evaluator.track, evaluator.declared.inputs))
+        self.camera_space = evaluator.declared.frame != "root-relative"
+        self.counts: dict[int, np.ndarray] = {}
+        unit = "ten-second blocks, conditional on these recordings"
+        self.intervals = (
+            f"95 %, {evaluator.resamples:,} bootstrap resamples of "
+            f"{unit if evaluator.time_blocks else 'sequences'}"
+        )
+
+    def subset(self, subset: Subset, protocols) -> _SubsetTable:
+        track = self.evaluator.track
+        names, view = self.evaluator.sums.clusters(lambda cell: subset.contains(cell, track.strata))
+        fields = {
+            f for p in protocols for m, on in p.measures if subset.name in on for f in m.fields
+        }
+        resampled = None
+        resamples = self.evaluator.resamples
+        if len(names) >= bootstrap.MIN_CLUSTERS and resamples:
+            if len(names) not in self.counts:
+                self.counts[len(names)] = bootstrap.resample_counts(
+                    len(names), resamples, self.evaluator.seed
+                )
+            resampled = bootstrap.resampled(view, self.counts[len(names)], fields)
+        total = SumsView(view.values.sum(axis=0), view.layout)
+        return _SubsetTable(subset.name, total, resampled, self)
+
+
+class _SubsetTable:
+    def __init__(
+        self, name: str, total: SumsView, resampled: SumsView | None, reduction: _Reduction
+    ):
+        self.name, self.total, self.resampled, self.reduction = name, total, resampled, reduction
+
+    def score(self, measure: Measure, protocol: str) -> Score:
+        value, note = self._value(measure)
+        interval = None
+        if value is not None and self.resampled is not None:
+            interval = bootstrap.interval(measure.value(self.resampled))
+        return Score(
+            metric=measure.metric,
+            subset=self.name,
+            protocol=protocol,
+            value=value,
+            unit=measure.unit,
+            ci95=interval and tuple(nine_digits(v) for v in interval),  # type: ignore[arg-type]
+            n=int(round(float(measure.count(self.total)))),
+            signature=measure.signature(self.name, self._inputs(measure)),
+            higher_is_better=measure.higher_is_better,
+            note=note,
+        )
+
+    def _value(self, measure: Measure) -> tuple[float | None, str]:
+        reduction = self.reduction
+        if measure.needs_camera_space and not reduction.camera_space:
+            return None, "the predictions are root-relative"
+        if (
+            measure.missing == "error"
+            and measure.unanswered
+            and not reduction.evaluator.allow_missing
+        ):
+            lacking = self.total[measure.unanswered]
+            lacking = int(lacking.sum())
+            if lacking:
+                return None, (
+                    f"{lacking:,} true hands are not answered, which this scorer does not allow"
+                    if measure.unanswered == "unanswered"
+                    else f"{lacking:,} pairs of wrists are not answered"
+                )
+        value = nine_digits(float(measure.value(self.total)))
+        return value, "" if value is not None else "no sample"
+
+    def _inputs(self, measure: Measure) -> tuple[str, ...]:
+        return self.reduction.inputs if measure.unit else ()
+
+
+def _input_parts(track: Track, declared: tuple[str, ...]) -> list[str]:
+    """Return `boxes:...` and `depth:...` for the signature; "undeclared" where the file is silent."""
+    given = dict(item.split(":", 1) for item in declared)
+    return [
+        f"{'depth' if n == 'root_depth' else n}:{given.get(n, 'undeclared')}" for n in track.inputs
+    ]
+
+
+def _partial(evaluator: Evaluator) -> list[str]:
+    reasons = list(evaluator.partial)
+    if evaluator.coverage.missing:
+        reasons.append(f"{evaluator.coverage.missing:,} samples have no prediction")
+    return reasons
+
+
+def _notes(evaluator: Evaluator, scores: list[Score]) -> list[str]:
+    notes = list(evaluator.notes)
+    reasons: dict[str, list[str]] = {}
+    for score in scores:
+        if score.note and score.note != "no sample":
+            reasons.setdefault(score.note, []).append(
+                f"{score.protocol} {score.metric} {score.subset}"
+            )
+    notes += [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    empty = sorted({s.subset for s in scores if s.note == "no sample"})
+    if empty:
+        notes.append(f"nothing to average in some scores of: {', '.join(empty)}")
+    return notes
+
+
+def _details(track: Track, tables: dict[str, _SubsetTable]) -> dict[str, Any]:
+    """Per joint, per finger, per hand side and the PCK curve, for the main subsets."""
+    details: dict[str, Any] = {"pck_thresholds": [t for t in track.edges if t <= 50]}
+    inside = len(details["pck_thresholds"])
+    for name in ("SH", "IH", "all"):
+        if name not in tables:
+            continue
+        view = tables[name].total
+        details[name] = {
+            "per_joint": _per_joint(joint_means(view)),
+            "per_joint_procrustes": _per_joint(joint_means(view, "pa_error", "pa_count")),
+            "per_finger": _per_finger(view),
+            "per_side": dict(zip(HAND_SIDES, _floats(ratio(view["hand_error"], view["found_hands"])),
+                                 strict=True)),
+            "pck": _floats(pck_curve(view)[:inside]),
+            "pa_pck": _floats(pck_curve(view, "pa_histogram", "pa_missed_joints")[:inside]),
+            "hands": {"true": int(view.total("true_hands")), "found": int(view.total("found_hands"))},
+        }  # fmt: skip
+    return details
+
+
+def _per_joint(means: np.ndarray) -> dict[str, dict[str, float | None]]:
+    return {side: dict(zip(OPENPOSE.joints, _floats(row), strict=True))
+            for side, row in zip(HAND_SIDES, means, strict=True)}  # fmt: skip
+
+
+def _per_finger(view: SumsView) -> dict[str, float | None]:
+    error, count = view.total("error"), view.total("count")
+    parts = {finger: list(OPENPOSE.finger(finger)) for finger in FINGERS}
+    return {f: _floats(ratio(error[p].sum(), count[p].sum()))[0] for f, p in parts.items()}
+
+
+def _floats(values: np.ndarray) -> list[float | None]:
+    return [nine_digits(float(v)) for v in np.atleast_1d(values)]

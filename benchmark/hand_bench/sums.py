@@ -1,0 +1,200 @@
+"""Mergeable sums: everything that any score of a pose track is made of.
+
+One row of sums per group; a group is (cell, cluster): the cell holds the values of the strata
+columns, the cluster is the unit of resampling. Scores are ratios of sums of rows, so shards are
+scored apart and merged exactly, subsets are unions of cells and a bootstrap is one product of
+matrices. Hands are stored right first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hand_bench.array_types import Bool, Float, Int
+
+Cell = tuple[str, ...]
+#: Levels of a hand score, evenly spaced in logits from -LOGIT_RANGE to LOGIT_RANGE.
+SCORE_LEVELS, LOGIT_RANGE = 256, 12.0
+
+#: Sums of one hand side; B stands for the number of histogram bins.
+SIDE_FIELDS: tuple[tuple[str, int | str], ...] = (
+    ("error", 21),  # sum of wrist-aligned distances of each joint, mm
+    ("count", 21),  # how many there are
+    ("pa_error", 21),  # the same after Procrustes
+    ("pa_count", 21),
+    ("histogram", "B"),  # wrist-aligned distances of the joints other than the wrist
+    ("pa_histogram", "B"),
+    ("true_hands", 1),  # annotated hands with a wrist and another joint
+    ("found_hands", 1),  # of these, how many are answered
+    ("unanswered", 1),  # hands with a wrist that are not answered
+    ("hand_error", 1),  # sum over found hands of their mean distance, wrist left out
+    ("pa_hand_error", 1),
+    ("pa_hands", 1),
+    ("missed_joints", 1),  # joints other than the wrist, of hands that are not answered
+    ("pa_missed_joints", 1),
+    ("absolute", 1),  # sum over found hands of their mean unaligned distance
+    ("acceleration", 1),  # sum over joints, m/s^2
+    ("acceleration_count", 1),
+)
+#: Sums of a sample.
+SAMPLE_FIELDS: tuple[tuple[str, int], ...] = (
+    ("samples", 1),
+    ("mrrpe", 1),
+    ("mrrpe_count", 1),
+    ("mrrpe_unanswered", 1),
+    ("presence_checked", 1),
+    ("presence_right", 1),  # both hands right, a score of 0.5 is wrong
+    ("presence_right_absent_ties", 1),  # the same, 0.5 counts as absent
+    ("scores", 2 * 2 * SCORE_LEVELS),  # side, truth (absent, present), level
+)
+
+SIDE_NAMES = {name for name, _ in SIDE_FIELDS}
+
+
+@dataclass(frozen=True)
+class SumsLayout:
+    """Where each field lies in a row of sums, for given histogram edges (mm)."""
+
+    edges: tuple[float, ...]
+    slices: Mapping[str, tuple[slice, tuple[int, ...]]] = field(init=False, compare=False)
+    side_width: int = field(init=False)
+    width: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        slices: dict[str, tuple[slice, tuple[int, ...]]] = {}
+        start = 0
+        for name, size in SIDE_FIELDS:
+            size = self.bins if isinstance(size, str) else size
+            slices[name] = (slice(start, start + size), (size,) if size > 1 else ())
+            start += size
+        object.__setattr__(self, "side_width", start)
+        start *= 2
+        for name, size in SAMPLE_FIELDS:
+            slices[name] = (slice(start, start + size), (size,) if size > 1 else ())
+            start += size
+        object.__setattr__(self, "width", start)
+        object.__setattr__(self, "slices", slices)
+
+    @property
+    def bins(self) -> int:
+        """Number of histogram bins: one up to each edge, one beyond the last."""
+        return len(self.edges) + 1
+
+    @property
+    def edge_array(self) -> np.ndarray:
+        """The edges as an array."""
+        return np.array(self.edges)
+
+
+@dataclass(frozen=True)
+class SumsView:
+    """Named access to rows of sums with any leading axes: ``view["error"]`` is (..., 2, 21)."""
+
+    values: Float[np.ndarray, "*batch width"]
+    layout: SumsLayout
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        where, shape = self.layout.slices[name]
+        if name in SIDE_NAMES:
+            sides = self.values[..., : 2 * self.layout.side_width]
+            both = sides.reshape(*sides.shape[:-1], 2, self.layout.side_width)[..., where]
+            return both if shape else both[..., 0]
+        return self.values[..., where] if shape else self.values[..., where.start]
+
+    def total(self, name: str) -> np.ndarray:
+        """Return a field summed over both hands."""
+        values = self[name]
+        axis = values.ndim - 1 - len(self.layout.slices[name][1])
+        return values.sum(axis=axis)
+
+
+@dataclass
+class Sums:
+    """Sums per group, growing as groups appear."""
+
+    layout: SumsLayout
+    rows: dict[tuple[Cell, str], int] = field(default_factory=dict)
+    values: Float[np.ndarray, "groups width"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.values is None:
+            self.values = np.zeros((64, self.layout.width))
+
+    def add(
+        self, keys: Iterable[tuple[Cell, str]], values: Float[np.ndarray, "groups width"]
+    ) -> None:
+        """Add rows of sums to their groups, in the order given."""
+        for key, row in zip(keys, values, strict=True):
+            at = self.rows.setdefault(key, len(self.rows))
+            if at >= len(self.values):
+                grown = np.zeros((2 * len(self.values), self.layout.width))
+                grown[: len(self.values)] = self.values
+                self.values = grown
+            self.values[at] += row
+
+    def merge(self, other: Sums) -> None:
+        """Add another shard's sums; shards merged in the same order give the same bytes."""
+        if other.layout.edges != self.layout.edges:
+            raise ValueError("sums with other histogram edges cannot be merged")
+        self.add(other.rows, other.values[: len(other.rows)])
+
+    def clusters(self, chosen: Callable[[Cell], bool]) -> tuple[list[str], SumsView]:
+        """Return the cluster names and their sums over the chosen cells, clusters sorted by name."""
+        totals: dict[str, np.ndarray] = {}
+        for (cell, cluster), row in self.rows.items():
+            if chosen(cell):
+                total = totals.setdefault(cluster, np.zeros(self.layout.width))
+                total += self.values[row]
+        names = sorted(totals)
+        table = np.stack([totals[n] for n in names]) if names else np.zeros((0, self.layout.width))
+        return names, SumsView(table, self.layout)
+
+
+def sample_sums(
+    layout: SumsLayout,
+    *,
+    mrrpe_error: Float[np.ndarray, rows],
+    mrrpe_asked: Bool[np.ndarray, rows],
+    mrrpe_found: Bool[np.ndarray, rows],
+    scores: Float[np.ndarray, "rows 2"],
+    present: Bool[np.ndarray, "rows 2"],
+    presence_known: Bool[np.ndarray, rows],
+    group: Int[np.ndarray, rows],
+    groups: int,
+) -> Float[np.ndarray, "groups sample_width"]:
+    """Sum the fields of samples: MRRPE, hand presence and the score levels."""
+    first = 2 * layout.side_width
+    out = np.zeros((groups, layout.width - first))
+
+    def put(name: str, values: np.ndarray) -> None:
+        where = layout.slices[name][0]
+        out[:, where.start - first] = np.bincount(group, values, groups)
+
+    counted = mrrpe_asked & mrrpe_found
+    right = presence_known & ((scores > 0.5) == present).all(axis=1)
+    put("samples", np.ones(len(group)))
+    put("mrrpe", np.where(counted, mrrpe_error, 0.0))
+    put("mrrpe_count", counted)
+    put("mrrpe_unanswered", mrrpe_asked & ~mrrpe_found)
+    put("presence_checked", presence_known)
+    put("presence_right", right & (scores != 0.5).all(axis=1))
+    put("presence_right_absent_ties", right)
+    level = score_level(scores)
+    slot = ((np.arange(2) * 2 + present) * SCORE_LEVELS + level)[presence_known]
+    where = layout.slices["scores"][0]
+    size = where.stop - where.start
+    flat = (group[presence_known, None] * size + slot).ravel()
+    out[:, where.start - first :] = np.bincount(flat, minlength=groups * size).reshape(groups, size)
+    return out
+
+
+def score_level(scores: Float[np.ndarray, "*batch"]) -> Int[np.ndarray, "*batch"]:
+    """Return the level of each probability, evenly spaced in logits (256 levels keep the order)."""
+    limit = 1 / (1 + np.exp(LOGIT_RANGE))
+    safe = np.clip(scores.astype(np.float64), limit, 1 - limit)
+    logit = np.log(safe / (1 - safe))
+    step = 2 * LOGIT_RANGE / SCORE_LEVELS
+    return np.clip((logit + LOGIT_RANGE) / step, 0, SCORE_LEVELS - 1).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Reports and the leaderboard's site, made from what the core computes."""
