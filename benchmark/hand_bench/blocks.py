@@ -14,7 +14,7 @@ from hand_bench.engine_numpy import SideErrors
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.geometry import back_project, world_to_camera
 from hand_bench.joint_sets import HAND_SIDES, permutation
-from hand_bench.layouts import Hand, PredictionBlock
+from hand_bench.layouts import Hand
 from hand_bench.pairing import Pair
 from hand_bench.sums import Cell, SumsLayout, sample_sums
 from hand_bench.tracks import Track
@@ -304,6 +304,3 @@ def _codes(truth, name: str) -> tuple[np.ndarray, list[str]]:
 def _texts(truth, name: str) -> np.ndarray:
     codes, names = _codes(truth, name)
     return np.array(names, object)[codes]
-
-
-__all__ = ["Block", "BlockSums", "Canonical", "PredictionBlock", "Side", "sum_block"]

@@ -92,7 +92,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, ready for `json.dumps`; numbers have nine significant digits."""
-        return _rounded(asdict(self))
+        return rounded(asdict(self))
 
     def save(self, path: str | Path) -> None:
         """Write the result as JSON, all or nothing."""
@@ -120,11 +120,11 @@ def nine_digits(value: float) -> float | None:
     return float(f"{value:.9g}") if math.isfinite(value) else None
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     if isinstance(value, bool | int | str) or value is None:
         return value
     if isinstance(value, float):
         return nine_digits(value)
     if isinstance(value, dict):
-        return {str(k): _rounded(v) for k, v in value.items()}
-    return [_rounded(v) for v in value]
+        return {str(k): rounded(v) for k, v in value.items()}
+    return [rounded(v) for v in value]

@@ -105,7 +105,7 @@ class _SubsetTable:
             value=value,
             unit=measure.unit,
             ci95=interval and tuple(nine_digits(v) for v in interval),  # type: ignore[arg-type]
-            n=int(round(float(measure.count(self.total)))),
+            n=round(float(measure.count(self.total))),
             signature=measure.signature(self.name, self._inputs(measure)),
             higher_is_better=measure.higher_is_better,
             note=note,

@@ -1,0 +1,71 @@
+"""The command `hand-bench demo`: everything once, on a track that anybody may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hand_bench.cli import console, outer
+
+
+def demo(
+    *, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("hand-bench-demo")
+) -> None:
+    """Make a licence-free track, score three prediction files, compare, diagnose and plot.
+
+    Parameters
+    ----------
+    output
+        Folder for the files that are made (safe to delete).
+    """
+    from hand_bench import demo as make
+    from hand_bench.cli import score
+    from hand_bench.diagnosis import diagnose
+    from hand_bench.errors import SubmissionError
+    from hand_bench.evaluator import evaluate
+
+    with console.progress_bar() as progress:
+        manifest = make.make_track(output / "official", progress)
+        paths = make.write_methods(output, make.read_truth())
+    counts = manifest["counts"]
+    console.write(f"1. a track of {counts['images']:,} images of two jointed hands in motion, "
+                  f"{counts['sequences']} sequences, {counts['subjects']} subjects: {output}")  # fmt: skip
+    results = {name: evaluate(paths[name], track="demo") for name in ("good", "worse")}
+    for name, result in results.items():
+        result.save(output / f"{name}.json")
+    console.write(f"\n2. hand-bench evaluate {paths['good']} --track demo\n")
+    score.print_result(results["good"])
+    console.write(f"\n3. hand-bench compare {paths['good']} {paths['worse']} --track demo\n")
+    score.compare(paths["good"], paths["worse"], track="demo", resamples=2000)
+    console.write(f"4. hand-bench evaluate {paths['metres']} --track demo\n")
+    try:
+        evaluate(paths["metres"], track="demo")
+    except SubmissionError as error:
+        console.write(str(error))
+    console.write(f"\n5. hand-bench diagnose {paths['metres']} --track demo\n")
+    console.write(diagnose(paths["metres"], track="demo").summary)
+    console.write("\nLook at:")
+    for path in (*_pictures(output, results, paths["good"]), output / "good.json"):
+        console.write(f"  {path}")
+
+
+def _pictures(output: Path, results: dict, good: Path) -> list[Path]:
+    """Draw what the extras allow: the PCK plot (plot), the report (leaderboard)."""
+    from hand_bench import drawing
+    from hand_bench.errors import HandBenchError
+
+    made = []
+    try:
+        drawing.save(drawing.pck_plot(results), output / "pck.png")
+        made.append(output / "pck.png")
+    except HandBenchError as error:
+        console.note(str(error))
+        return made
+    report = outer.load("report")
+    if report is None:
+        console.note("The HTML report needs jinja2: pip install 'hand-bench[leaderboard]'")
+        return made
+    report(good, track="demo", output=output / "report.html")
+    return [*made, output / "report.html"]

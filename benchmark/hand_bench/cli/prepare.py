@@ -1,0 +1,204 @@
+"""Commands about tracks, datasets and templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hand_bench.cli import console
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+
+
+def tracks_ls(*, json: bool = False) -> None:
+    """List the tracks.
+
+    Parameters
+    ----------
+    json
+        One JSON object instead of a table.
+    """
+    from hand_bench.tracks import TRACKS
+
+    if json:
+        console.write_json({t.name: {"title": t.title, "truth": t.truth} for t in TRACKS.values()})
+        return
+    table = console.table("", "track", "what", "ranked by", "truth")
+    for t in TRACKS.values():
+        p = t.primary
+        table.add_row(t.name, t.title, f"{p.metric} {p.subset} ({p.protocol})", t.truth)
+    console.out().print(table)
+
+
+def tracks_show(track: str, /, *, json: bool = False) -> None:
+    """Describe one track: what is predicted, subsets, protocols, inputs, how to get the data.
+
+    Parameters
+    ----------
+    track
+        Name of the track.
+    json
+        One JSON object instead of text.
+    """
+    from hand_bench.tracks import find_track
+
+    t = find_track(track)
+    protocols = {
+        p.name: {"source": p.source, "metrics": [m.metric for m, _ in p.measures]}
+        for p in t.protocols
+    }
+    facts = {
+        "name": t.name,
+        "version": t.version,
+        "title": t.title,
+        "dataset": t.dataset,
+        "split": t.split,
+        "samples": t.samples,
+        "predicts": t.predicts,
+        "ranked by": f"{t.primary.metric} {t.primary.subset} under {t.primary.protocol}",
+        "truth": t.truth,
+        "inputs to declare": {k: list(v) for k, v in t.inputs.items()},
+        "subsets": {s.name: s.meaning for s in t.subsets},
+        "protocols": protocols,
+        "source": t.source,
+        "licence": t.licence,
+        "how to get it": t.obtain,
+    }
+    if json:
+        console.write_json(facts)
+        return
+    for key, value in facts.items():
+        if not isinstance(value, dict):
+            console.write(f"{key:18} {value if value is not None else '(made on this machine)'}")
+            continue
+        console.write(f"{key}:")
+        for name, item in value.items():
+            shown = item
+            if isinstance(item, dict):
+                shown = f"{', '.join(item['metrics'])}\n{'':22}{item['source']}"
+            elif isinstance(item, list):
+                shown = ", ".join(item)
+            console.write(f"    {name:16}  {shown}")
+
+
+def data_prepare(
+    dataset: str,
+    root: Path,
+    /,
+    *,
+    split: str | None = None,
+    again: bool = False,
+    json: bool = False,
+) -> None:
+    """Read a dataset's official files once and write canonical annotations.
+
+    Parameters
+    ----------
+    dataset
+        Name of the dataset.
+    root
+        Folder with the official files as their archives unpack.
+    split
+        One split; default: every split whose files are there.
+    again
+        Prepare even where nothing changed.
+    json
+        Print the manifests as one JSON object.
+    """
+    from hand_bench import data
+
+    with console.progress_bar() as progress:
+        done = data.prepare(dataset, root, split=split, progress=progress, again=again)
+    for manifest in done.values():
+        for problem in data.count_warnings(manifest):
+            console.note(f"warning: {problem}")
+    if json:
+        console.write_json(done)
+        return
+    for name, manifest in done.items():
+        counts = manifest["counts"]
+        state = "up to date" if manifest.get("skipped") else "prepared"
+        console.write(
+            f"{dataset} {name}: {state}, {counts['images']:,} images ({counts['single']:,} single hand, "
+            f"{counts['interacting']:,} interacting) of {counts['sequences']:,} sequences, "
+            f"release {manifest['release']}, in {data.folder(dataset, name)}"
+        )
+        if counts.get("human") is None:
+            console.note(
+                f"note: aid_human_annot_{name}.txt was not found: the subsets H and M stay empty."
+            )
+
+
+def data_ls(*, json: bool = False) -> None:
+    """List the datasets that are prepared on this machine.
+
+    Parameters
+    ----------
+    json
+        One JSON object instead of a table.
+    """
+    from hand_bench import data, files
+
+    manifests = data.prepared()
+    if json:
+        console.write_json({"home": str(files.home()), "prepared": manifests})
+        return
+    if not manifests:
+        console.note(f"Nothing is prepared under {files.home()}.")
+        console.note("`hand-bench data prepare DATASET ROOT` reads official files; "
+                     "`hand-bench demo` makes a licence-free track.")  # fmt: skip
+        return
+    table = console.table(
+        "", "dataset", "split", "images", "release", "complete", right=("images",)
+    )
+    for m in manifests:
+        table.add_row(m["dataset"], m["split"], f"{m['counts']['images']:,}", m["release"],
+                      "yes" if m["complete"] else "no")  # fmt: skip
+    console.out().print(table)
+
+
+def data_verify(dataset: str, /) -> None:
+    """Compare the prepared files of a dataset with the hashes in their manifests.
+
+    Parameters
+    ----------
+    dataset
+        Name of the dataset.
+    """
+    from hand_bench import data
+
+    with console.progress_bar() as progress:
+        manifests = data.verify(dataset, progress=progress)
+    for m in manifests:
+        console.write(f"{m['dataset']} {m['split']}: {m['counts']['images']:,} images, unchanged")
+
+
+def template(
+    *, track: str, output: Output, inputs: bool = False, annotations: Path | None = None
+) -> None:
+    """Write every id that a track asks for, with empty predictions.
+
+    Parameters
+    ----------
+    track
+        Name of the track.
+    output
+        Parquet file to write.
+    inputs
+        Add what a method may look at: image path, size, K, boxes, root depths.
+    annotations
+        Annotations file instead of the prepared one.
+    """
+    from hand_bench.inputs import template as write_template
+
+    rows = write_template(track, output, annotations=annotations, with_inputs=inputs)
+    console.write(f"{output}: {rows:,} ids of {track}")
+
+
+def codes() -> None:
+    """Print the table of problem codes as Markdown."""
+    from hand_bench.errors import codes_table
+
+    console.write(codes_table().rstrip())

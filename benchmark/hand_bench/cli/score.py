@@ -1,0 +1,300 @@
+"""Commands that look at predictions: evaluate, compare, diagnose, validate, show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from hand_bench.cli import console
+
+if TYPE_CHECKING:
+    from hand_bench.results import Result
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read, where it does not say so itself.
+
+    Parameters
+    ----------
+    annotations
+        Annotations file instead of the prepared one.
+    units
+        mm, cm or m.
+    joint_set
+        openpose21, interhand21, mano21, ...
+    frame
+        camera, world or root-relative.
+    """
+
+    annotations: Path | None = None
+    units: str | None = None
+    joint_set: str | None = None
+    frame: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the library's functions."""
+        return dict(vars(self))
+
+
+def evaluate(
+    preds: Path,
+    /,
+    *,
+    track: str,
+    protocol: str = "all",
+    reading: Reading | None = None,
+    sequences: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    limit: int | None = None,
+    allow_missing: bool = False,
+    json: bool = False,
+    output: Output | None = None,
+    errors: Path | None = None,
+    workers: int | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    engine: Literal["auto", "numpy", "numba"] = "auto",
+) -> None:
+    """Score a predictions file on a track.
+
+    Parameters
+    ----------
+    preds
+        Predictions (Parquet).
+    track
+        Name of the track: `hand-bench tracks ls`.
+    protocol
+        One protocol, or all.
+    sequences
+        Only these sequences (names or patterns); the result is marked partial.
+    limit
+        Only the first samples; the result is marked partial.
+    allow_missing
+        Score what is there when samples are missing; the result is marked partial.
+    json
+        Print one JSON object.
+    output
+        Also write the result as JSON to this file.
+    errors
+        Also write the errors of every sample to this Parquet file.
+    workers
+        Threads that compute; the result does not depend on it.
+    resamples
+        Of the clustered bootstrap.
+    seed
+        Of the clustered bootstrap.
+    engine
+        numpy, numba, or auto (numba for large files).
+    """
+    from hand_bench.evaluator import evaluate as score
+
+    with console.progress_bar() as progress:
+        result = score(
+            preds, track=track, protocol=protocol, sequences=sequences or (), limit=limit,
+            allow_missing=allow_missing, errors=errors, workers=workers, resamples=resamples,
+            seed=seed, engine=engine, progress=progress, **(reading or Reading()).options(),
+        )  # fmt: skip
+    if output is not None:
+        result.save(output)
+    if json:
+        console.write_json(result.to_json())
+    else:
+        print_result(result)
+        _say_written(output, errors)
+
+
+def print_result(result: Result) -> None:
+    """Print a result as one table per protocol, subsets as columns, and what belongs beside it."""
+    track, coverage = result.track, result.coverage
+    screen = console.out()
+    screen.print(f"[bold]{track['name']}[/] v{track['version']}, {coverage['found']:,} of "
+                 f"{coverage['expected']:,} samples, annotations {result.annotations['release']}")  # fmt: skip
+    if result.partial:
+        screen.print(f"[bold yellow]PARTIAL[/]: {result.partial}; not comparable with full scores")
+    for protocol in dict.fromkeys(s.protocol for s in result.scores):
+        screen.print(_protocol_table(result, protocol))
+    primary = (
+        result.primary if any(s.protocol == track["primary"]["protocol"] for s in result) else None
+    )
+    if primary is not None and primary.value is not None:
+        screen.print(f"ranked by {primary.metric} {primary.subset}: [bold]{primary.text()}[/]"
+                     + (f" (95 % interval {primary.interval_text()})" if primary.ci95 else ""))  # fmt: skip
+    screen.print(f"intervals: {result.intervals}; distances in mm, shares in percent", style="dim")
+    for text in result.notes:
+        console.note(f"note: {text}")
+
+
+def _protocol_table(result: Result, protocol: str):
+    chosen = [s for s in result.scores if s.protocol == protocol]
+    subsets = [n for n in dict.fromkeys(s.subset for s in chosen)
+               if any(s.value is not None for s in chosen if s.subset == n) or n in ("SH", "IH", "all")]  # fmt: skip
+    table = console.table(f"\n{protocol}", "metric", *subsets, right=tuple(subsets))
+    for metric in dict.fromkeys(s.metric for s in chosen):
+        row = {s.subset: s for s in chosen if s.metric == metric}
+        unit = next(iter(row.values())).unit
+        label = f"{metric} ({unit})" if unit not in ("", "mm") else metric
+        table.add_row(label, *(_cell(row.get(name)) for name in subsets))
+    return table
+
+
+def _cell(score: Any) -> str:
+    if score is None:
+        return ""
+    spread = ""
+    if score.ci95 is not None and score.value is not None:
+        from hand_bench.results import format_value
+
+        half = (score.ci95[1] - score.ci95[0]) / 2
+        spread = f" [dim]±{format_value(half, score.unit)}[/]"
+    return score.text() + spread
+
+
+def _say_written(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None:
+            console.note(f"wrote {path}")
+
+
+def validate(
+    preds: Path, /, *, track: str, reading: Reading | None = None, ids: Path | None = None,
+    json: bool = False,
+) -> None:  # fmt: skip
+    """Check the form of a predictions file: columns, ids, values. Needs no ground truth.
+
+    Parameters
+    ----------
+    preds
+        Predictions (Parquet).
+    track
+        Name of the track.
+    ids
+        Template to take the ids from, where the dataset is not prepared.
+    json
+        Print one JSON object.
+    """
+    from hand_bench.validation import validate as check
+
+    result = check(preds, track=track, ids=ids, **(reading or Reading()).options())
+    if json:
+        console.write_json(result.to_json())
+        return
+    length = f", median hand length {result.median_hand_length:.0f}" if result.hands else ""
+    console.write(f"{preds.name}: fits track {result.track}: {result.rows:,} rows ({result.layout}), "
+                  f"{result.hands:,} hands{length}")  # fmt: skip
+    for text in result.notes:
+        console.note(f"note: {text}")
+
+
+def diagnose(
+    preds: Path, /, *, track: str, reading: Reading | None = None, fix: Path | None = None,
+    json: bool = False,
+) -> None:  # fmt: skip
+    """Find what is wrong with a file that scores badly: the error before and after each fix.
+
+    Parameters
+    ----------
+    preds
+        Predictions (Parquet).
+    track
+        Name of the track.
+    fix
+        Write a corrected file: units, joint order, hand sides and axes only.
+    json
+        Print one JSON object.
+    """
+    from hand_bench.diagnosis import diagnose as find
+
+    with console.progress_bar() as progress:
+        result = find(
+            preds, track=track, fix=fix, progress=progress, **(reading or Reading()).options()
+        )
+    if json:
+        console.write_json(result.to_json())
+        return
+    columns = ("MPJPE before", "MPJPE after", "MEPE before", "MEPE after")
+    table = console.table("", "group", "hypothesis", *columns, "likely", right=columns)
+    for f in result.findings:
+        numbers = (f.mpjpe_before, f.mpjpe_after, f.mepe_before, f.mepe_after)
+        cells = ("" if v is None or v != v else f"{v:.2f}" for v in numbers)
+        style = "bold" if f.likely else "dim"
+        table.add_row(f.group, f.text, *cells, "yes" if f.likely else "", style=style)
+    console.out().print(table)
+    console.write(result.summary)
+    _say_written(fix)
+
+
+def compare(
+    a: Path, b: Path, /, *, track: str, annotations: Path | None = None, units: str | None = None,
+    resamples: int = 10_000, seed: int = 0, workers: int | None = None, json: bool = False,
+) -> None:  # fmt: skip
+    """Compare two methods on the samples both answer: paired differences, clustered intervals.
+
+    Parameters
+    ----------
+    a
+        Predictions or errors file of method A.
+    b
+        Predictions or errors file of method B.
+    track
+        Name of the track.
+    annotations
+        Annotations file instead of the prepared one.
+    units
+        mm, cm or m, where the files do not say so.
+    resamples
+        Of the bootstrap and of the randomisation test.
+    seed
+        Of both.
+    workers
+        Threads that compute.
+    json
+        Print one JSON object.
+    """
+    from hand_bench.comparison import compare as difference
+    from hand_bench.results import format_value
+
+    result = difference(a, b, track=track, annotations=annotations, units=units,
+                        resamples=resamples, seed=seed, workers=workers)  # fmt: skip
+    if json:
+        console.write_json(result.to_json())
+        return
+    numbers = ("A", "B", "B - A", "95 % interval", "p", "n")
+    table = console.table(f"A = {result.a}, B = {result.b}: {result.samples:,} common samples",
+                          "metric", "subset", *numbers, "better", right=numbers)  # fmt: skip
+    for d in result.differences:
+        interval = " to ".join(format_value(v, d.unit) for v in d.ci95) if d.ci95 else ""
+        table.add_row(d.metric, d.subset, format_value(d.a, d.unit), format_value(d.b, d.unit),
+                      format_value(d.difference, d.unit), interval,
+                      "" if d.p is None else f"{d.p:.4f}", f"{d.n:,}", d.better)  # fmt: skip
+    console.out().print(table)
+    console.out().print(result.intervals, style="dim")
+    if result.only_a or result.only_b:
+        console.note(f"note: {result.only_a:,} samples only in A, {result.only_b:,} only in B")
+
+
+def show(
+    preds: Path, /, *, track: str, sample: str, output: Output, reading: Reading | None = None
+) -> None:
+    """Draw truth and prediction of one sample over its image and in 3D.
+
+    Parameters
+    ----------
+    preds
+        Predictions (Parquet).
+    track
+        Name of the track.
+    sample
+        Id of the sample.
+    output
+        Picture to write (png, svg or pdf).
+    """
+    from hand_bench.show import show as draw
+
+    draw(preds, track=track, sample=sample, out=output, **(reading or Reading()).options())
+    console.write(str(output))

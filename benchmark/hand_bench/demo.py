@@ -1,0 +1,89 @@
+"""The demo: a licence-free track, three prediction files, and everything that is done with them.
+
+The three methods are the truth with errors of known kinds added, so what the scores should say is
+known. They are no hand pose methods and say nothing about any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hand_bench import data
+from hand_bench.array_types import Bool, Float
+from hand_bench.data import open_annotations, quiet
+from hand_bench.joint_sets import HAND_SIDES
+from hand_bench.predictions import write_predictions
+from hand_bench.skeleton_world import SkeletonWorld, write_interhand26m
+from hand_bench.tracks import DEMO
+
+WORLD = SkeletonWorld(captures=4, sequences=8, cameras=3, frames=20, human_captures=1, seed=26)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the made-up methods start from."""
+
+    sample_id: np.ndarray
+    sequence: np.ndarray
+    joints: Float[np.ndarray, "samples 2 21 3"]
+    present: Bool[np.ndarray, "samples 2"]
+
+
+def make_track(root: Path, progress: Callable[[str, int, int], None] = quiet) -> dict:
+    """Write the skeleton world as official files under `root` and prepare it as dataset "demo"."""
+    write_interhand26m(root, WORLD, images="sparse")
+    return data.prepare("demo", root, split="test", progress=progress, again=True)["test"]
+
+
+def read_truth() -> Truth:
+    """Read the demo's annotations into memory (they are small)."""
+    columns = ["sample_id", "sequence", *(f"{side}_joints" for side in HAND_SIDES)]
+    ids, sequences, joints, present = [], [], [], []
+    for batch in open_annotations(DEMO).batches(columns):
+        ids += batch.sample_id.to_pylist()
+        sequences += batch.table.column("sequence").to_pylist()
+        joints.append(np.stack([batch[f"{side}_joints"] for side in HAND_SIDES], axis=1))
+        present.append(np.stack([batch.present(side) for side in HAND_SIDES], axis=1))
+    return Truth(
+        np.array(ids), np.array(sequences), np.concatenate(joints), np.concatenate(present)
+    )
+
+
+def write_methods(folder: Path, truth: Truth, seed: int = 0) -> dict[str, Path]:
+    """Write the three prediction files: good, worse, and good in metres by mistake."""
+    rng = np.random.default_rng(seed)
+    good, _ = _method(truth, rng, noise=5.0, depth=12.0, missed=0.0)
+    worse, scores = _method(truth, rng, noise=9.0, depth=40.0, missed=0.02)
+    paths = {name: folder / f"{name}.parquet" for name in ("good", "worse", "metres")}
+    inputs = ["boxes:standard", "root_depth:own"]
+    for name, joints in (("good", good), ("worse", worse), ("metres", good / 1000)):
+        write_predictions(
+            paths[name], truth.sample_id, joints[:, 0], joints[:, 1],
+            right_score=scores[:, 0], left_score=scores[:, 1],
+            track=DEMO.name, inputs=inputs, method=f"truth with noise ({name})",
+        )  # fmt: skip
+    return paths
+
+
+def _method(
+    truth: Truth, rng: np.random.Generator, *, noise: float, depth: float, missed: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add errors as networks make them: growing towards the tips, alike within a sequence, in depth.
+
+    `noise` is the standard deviation at a fingertip (mm), `depth` that of the whole hand along z.
+    """
+    n = len(truth.sample_id)
+    reach = np.concatenate([[0.2], np.tile([0.4, 0.6, 0.8, 1.0], 5)])[:, None]
+    _, code = np.unique(truth.sequence, return_inverse=True)
+    habit = rng.normal(0, noise * 0.7, (code.max() + 1, 2, 21, 3))[code]
+    jitter = rng.normal(0, noise, (n, 2, 21, 3))
+    joints = truth.joints + (habit + jitter) * reach
+    joints[..., 2] += rng.normal(0, depth, (n, 2, 1))
+    gone = ~truth.present | (rng.random((n, 2)) < missed)
+    joints[gone] = np.nan
+    logit = np.where(truth.present, 3.0, -3.0) + rng.normal(0, 1.5, (n, 2))
+    return joints.astype(np.float32), 1 / (1 + np.exp(-logit))

@@ -1,0 +1,126 @@
+"""What a method may look at, and the empty file that it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hand_bench import files, predictions
+from hand_bench.annotations import AnnotationBatch, Annotations
+from hand_bench.columns import encode_floats, floats_type
+from hand_bench.data import open_annotations
+from hand_bench.declaration import Declaration
+from hand_bench.geometry import square_box
+from hand_bench.joint_sets import HAND_SIDES
+from hand_bench.tracks import Track, find_track
+
+_COLUMNS = ["sample_id", "image", "width", "height", "K", "bbox", "right_joints", "left_joints"]
+
+SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        ("image", pa.string()),  # relative to the dataset's root
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("K", floats_type(9)),  # 3 x 3, row by row, pixels of the image
+        ("bbox", floats_type(4)),  # the dataset's own box: x, y, width, height
+        ("box", floats_type(4)),  # the standard box: square, 1.25 times the longer side of bbox
+        ("right_root_depth", pa.float32()),  # true Z of the wrist, mm: declare root_depth:gt
+        ("left_root_depth", pa.float32()),
+    ]
+)
+
+
+def inputs(
+    track: str | Track, *, annotations: str | Path | None = None, limit: int | None = None
+) -> pa.Table:
+    """Return what a method may be given for each sample, in the order of the template.
+
+    The image's path, size and K are free to use. `box` is the track's standard box set; using it
+    is declared as ``boxes:standard``. The root depths are true ones; using them is declared as
+    ``root_depth:gt``. What is declared decides which numbers a score is compared with.
+
+    Raises
+    ------
+    DatasetError
+        HB201 where the annotations are not prepared.
+    """
+    opened = open_annotations(find_track(track), annotations)
+    parts, rows = [], 0
+    for part in _batches(opened):
+        parts.append(part)
+        rows += part.num_rows
+        if limit is not None and rows >= limit:
+            break
+    table = pa.Table.from_batches(parts, SCHEMA)
+    return table if limit is None else table.slice(0, limit)
+
+
+def template(
+    track: str | Track,
+    path: str | Path,
+    *,
+    annotations: str | Path | None = None,
+    with_inputs: bool = False,
+) -> int:
+    """Write every id that a track asks for, with empty predictions; return how many.
+
+    Parameters
+    ----------
+    track, annotations
+        As `inputs`.
+    path
+        Parquet file to write; its layout is the fastest to score.
+    with_inputs
+        Also write the columns of `inputs` (they are ignored on scoring).
+
+    Raises
+    ------
+    DatasetError
+        HB201 where the annotations are not prepared.
+    """
+    known = find_track(track)
+    opened = open_annotations(known, annotations)
+    fields = list(predictions.SCHEMA)[:5]
+    extra = list(SCHEMA)[1:] if with_inputs else []
+    schema = pa.schema(fields + extra, metadata=Declaration(track=known.name).metadata())
+    rows = 0
+    with files.replacing(path) as temporary, predictions.writer(temporary, schema) as writer:
+        source = _batches(opened) if with_inputs else _ids(opened)
+        for part in source:
+            empty = [pa.nulls(part.num_rows, f.type) for f in fields[1:]]
+            arrays = [part.column(0), *empty, *(part.column(f.name) for f in extra)]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema), 65_536)
+            rows += part.num_rows
+    return rows
+
+
+def _ids(opened: Annotations) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(opened.path) as source:
+        yield from source.iter_batches(65_536, columns=["sample_id"])
+
+
+def _batches(opened: Annotations) -> Iterator[pa.RecordBatch]:
+    for batch in opened.batches(_COLUMNS):
+        yield _input_columns(batch)
+
+
+def _input_columns(batch: AnnotationBatch) -> pa.RecordBatch:
+    bbox = batch["bbox"].astype(np.float64)
+    columns = {
+        "K": encode_floats(batch["K"].reshape(-1, 9)),
+        "bbox": encode_floats(bbox),
+        "box": encode_floats(square_box(bbox)),
+    }
+    for side in HAND_SIDES:
+        depth = batch[f"{side}_joints"][:, 0, 2]
+        columns[f"{side}_root_depth"] = pa.array(depth, mask=~batch.present(side))
+    arrays = [columns.get(f.name) for f in SCHEMA]
+    arrays = [
+        batch.table.column(f.name) if a is None else a for f, a in zip(SCHEMA, arrays, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
