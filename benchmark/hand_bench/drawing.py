@@ -148,11 +148,11 @@ def draw_hand_3d(
 def _draw_fingers(axes, points, valid, colour, width, outline, style) -> list[Any]:
     if valid is not None:
         points = np.where(np.asarray(valid)[:, None], points, np.nan)
-    style = {"marker": "o", "markersize": 1.6 * width, "markeredgewidth": 0} | style
+    style = {"marker": "o", "markersize": 1.9 * width, "markeredgewidth": 0} | style
     if outline is not None:
         from matplotlib.patheffects import withStroke
 
-        style["path_effects"] = [withStroke(linewidth=width + 1.6, foreground=outline)]
+        style["path_effects"] = [withStroke(linewidth=width + 1.4, foreground=outline)]
     style |= {"linewidth": width, "solid_capstyle": "round", "solid_joinstyle": "round"}
     lines = []
     for finger in FINGERS:
@@ -205,27 +205,29 @@ def frame_hands(
     middle = (low + high) / 2
     for name, centre, half in zip("xyz", middle, reach, strict=True):
         getattr(axes, f"set_{name}lim")(centre - half, centre + half)
-    axes.set_box_aspect(reach, zoom=1.2 if bare else 0.92)
+    axes.set_box_aspect(reach, zoom=1.2 if bare else 0.85)
     axes.set_proj_type("ortho")
     axes.view_init(elevation, azimuth)
     if bare:
         axes.set_axis_off()
         return
-    axes.set(xlabel="x, mm", ylabel="z (depth), mm", zlabel="y, mm")
+    axes.set_xlabel("x, mm", labelpad=0)
+    axes.set_ylabel("depth (z), mm", labelpad=3)
+    axes.set_zlabel("y, mm", labelpad=0)
     for name, axis in zip("xyz", (axes.xaxis, axes.yaxis, axes.zaxis), strict=True):
         getattr(axes, f"set_{name}ticks")(_round_ticks(*getattr(axes, f"get_{name}lim")()))
         axis.set_pane_color((0.5, 0.5, 0.5, 0.06))
         axis.label.set(color=INK, fontsize=8)
-        axis.set_tick_params(labelsize=7, labelcolor=INK, pad=0)
+        axis.set_tick_params(labelsize=7, labelcolor=INK, pad=-2)
         axis.line.set_color(GRID)
         axis._axinfo["grid"] |= {"color": GRID, "linewidth": 0.6}
-    axes.zaxis.set_major_formatter(lambda value, _: f"{-value:g}".replace("-", "\N{MINUS SIGN}"))
+    axes.zaxis.set_major_formatter(lambda value, _: f"{0 - value:g}".replace("-", "\N{MINUS SIGN}"))
 
 
 def _round_ticks(low: float, high: float) -> Float[np.ndarray, ticks]:
-    """Multiples of 50 mm (or of more, so that there are at most five)."""
+    """Multiples of 50 mm (or of more, so that there are at most four)."""
     step = 50.0
-    while (high - low) / step > 5:
+    while (high - low) / step > 3:
         step *= 2
     return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
 

@@ -181,7 +181,7 @@ def read_samples(
 
 
 def _rows_of(source: PredictionSource, ids: Sequence[str], track: Track) -> PredictionSource:
-    """The rows that answer some samples, in memory; HB104 for a sample without one."""
+    """Read the rows that answer some samples into memory; HB104 for a sample without one."""
     wanted = pa.array(ids, pa.string())
     parts = []
     for table in source.tables():
@@ -238,27 +238,29 @@ def _samples(pair: pairing.Pair, canonical: Canonical, annotations: Annotations)
 
 
 def sample_figure(sample: Sample, track: str = "") -> Figure:
-    """Draw a sample as `show` does: the image on the left, two views in 3D on the right."""
-    wide = sample.size[0] >= sample.size[1]
-    figure = drawing.new_figure(12.0, 7.2)
-    grid = figure.add_gridspec(2, 2, width_ratios=(1.7 if wide else 1.1, 1))
-    axes = figure.add_subplot(grid[:, 0])
+    """Draw a sample as `show` does: over the image, wrists aligned in 3D, in camera space."""
+    # The image gets what its shape needs at the height of the views in 3D.
+    width = float(np.clip(4.4 * sample.size[0] / sample.size[1], 2.9, 6.4))
+    figure = drawing.new_figure(width + 8.0, 5.6)
+    grid = figure.add_gridspec(1, 3, width_ratios=(width, 4.0, 4.0))
+    axes = figure.add_subplot(grid[0])
     picture = sample.picture()
     draw_sample_2d(axes, sample, picture)
     if picture is None:
         place = f": {sample.image.name}" if sample.image else ""
         axes.text(0.5, 0.03, f"the picture is not on this machine{place}", color="#ffffff",
                   fontsize=9, ha="center", transform=axes.transAxes, parse_math=False)  # fmt: skip
-    for row, absolute in enumerate((False, True)):
-        axes_3d = figure.add_subplot(grid[row, 1], projection="3d")
-        draw_sample_3d(axes_3d, sample, absolute=absolute)
-        name = "in camera space" if absolute else "wrists aligned"
-        if absolute and sample.root_relative:
-            name = "root-relative: no place in camera space"
-        axes_3d.set_title(name, color=drawing.INK, fontsize=9, y=0.98)
-    text = "\n".join(hand.text() for hand in sample.hands)
-    figure.suptitle(f"{sample.sample_id}  ({track})\n{text}" if track else text, x=0.01, ha="left",
-                    fontsize=10, color=drawing.INK, parse_math=False)  # fmt: skip
+    names = ["wrists aligned (MPJPE)", "in camera space (MEPE)"]
+    if sample.root_relative:
+        names[1] = "root-relative: no place in camera space"
+    for column, name in enumerate(names):
+        axes_3d = figure.add_subplot(grid[column + 1], projection="3d")
+        draw_sample_3d(axes_3d, sample, absolute=column == 1)
+        axes_3d.set_title(name, color=drawing.INK, fontsize=9, y=0.97)
+    lines = [sample.sample_id + (f"  ({track})" if track else "")]
+    lines += [hand.text() for hand in sample.hands]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, color=drawing.INK,
+                    linespacing=1.4, parse_math=False)  # fmt: skip
     _add_key(figure)
     return figure
 
@@ -277,30 +279,38 @@ def draw_sample_2d(axes: Axes, sample: Sample, picture: np.ndarray | None) -> No
     for hand in sample.hands:
         if hand.found and (hand.annotated[0] or not sample.root_relative):
             joints = hand.at_true_wrist if sample.root_relative else hand.pred
-            drawing.draw_hand_2d(axes, project(joints, sample.K), width=1.5, outline="#00000060")
+            drawing.draw_hand_2d(axes, project(joints, sample.K), width=1.6, outline="#00000070")
 
 
 def draw_sample_3d(axes: Axes3D, sample: Sample, *, absolute: bool, bare: bool = False) -> None:
-    """Draw truth (grey) and prediction in 3D: where it is, or every hand moved to its true wrist."""
+    """Draw truth (grey) and prediction in 3D: where it is, or each hand at its true wrist."""
     points = [hand.gt[hand.annotated] for hand in sample.hands]
     for hand in sample.hands:
         if hand.true:
             drawing.draw_hand_3d(
-                axes, hand.gt, valid=hand.annotated, colour=drawing.TRUTH, width=2.6, alpha=0.7
+                axes, hand.gt, valid=hand.annotated, colour=drawing.TRUTH, width=2.6, alpha=0.6
             )
         if hand.found and not (absolute and sample.root_relative):
             joints = hand.pred if absolute else hand.at_true_wrist
-            drawing.draw_hand_3d(axes, joints, width=1.4)
-            points.append(joints)
+            drawing.draw_hand_3d(axes, joints, width=1.5)
+            points.append(_without_strays(joints))
     drawing.frame_hands(axes, np.concatenate(points), bare=bare)
+
+
+def _without_strays(joints: Float[np.ndarray, "21 3"]) -> Float[np.ndarray, "kept 3"]:
+    """Leave out joints far from their hand, so that the view is not made for one wild joint."""
+    distance = np.linalg.norm(joints - np.median(joints, axis=0), axis=1)
+    return joints[distance <= 50 + 4 * np.median(distance)]
 
 
 def _add_key(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
-    keys = {"truth": drawing.TRUTH} | drawing.FINGER_COLOURS
-    handles = [Line2D([], [], color=c, linewidth=2.6 if n == "truth" else 1.6, marker="o",
-                      markersize=4, label=n if n == "truth" else f"predicted {n}")
-               for n, c in keys.items()]  # fmt: skip
+    keys = {"truth (white over the image)": (drawing.TRUTH, 2.6)}
+    keys |= {f"predicted {n}": (colour, 1.6) for n, colour in drawing.FINGER_COLOURS.items()}
+    handles = [
+        Line2D([], [], color=colour, linewidth=width, marker="o", markersize=4, label=label)
+        for label, (colour, width) in keys.items()
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=8, frameon=False,
                   labelcolor=drawing.INK)  # fmt: skip

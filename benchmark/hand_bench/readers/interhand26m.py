@@ -12,10 +12,12 @@ Memory: the JSON files are parsed as streams; what is kept are a few numbers per
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import ijson
 import numpy as np
@@ -162,6 +164,11 @@ def read_images(path: Path, progress: Progress) -> Images:
     DatasetError
         HB203 for JSON of another form, HB204 where annotations and images do not match.
     """
+    with _reading(path):
+        return _read_images(path, progress)
+
+
+def _read_images(path: Path, progress: Progress) -> Images:
     texts = {kind: _Texts() for kind in ("sequence", "camera", "subject")}
     ids, numbers, names = _Growing(np.int64, 1), _Growing(np.int64, 7), _TextColumn()
     for item in _items(path, "images.item", progress, "images"):
@@ -202,23 +209,37 @@ def read_images(path: Path, progress: Progress) -> Images:
 
 def _items(path: Path, prefix: str, progress: Progress, what: str) -> Iterator[dict[str, Any]]:
     total = path.stat().st_size
+    with path.open("rb") as stream:
+        for k, item in enumerate(ijson.items(stream, prefix, use_float=True)):
+            if k % 4096 == 0:
+                progress(f"{path.name}: {what}", stream.tell(), total)
+            yield item
+        progress(f"{path.name}: {what}", total, total)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what a damaged or unexpected file raises into HB203."""
     try:
-        with path.open("rb") as stream:
-            for k, item in enumerate(ijson.items(stream, prefix, use_float=True)):
-                if k % 4096 == 0:
-                    progress(f"{path.name}: {what}", stream.tell(), total)
-                yield item
-            progress(f"{path.name}: {what}", total, total)
-    except (ijson.JSONError, ijson.IncompleteJSONError) as error:
+        yield
+    except ijson.JSONError as error:
         raise DatasetError(
-            Problem("HB203", str(path), f"is not valid JSON: {str(error).splitlines()[0]}",
-                    cause="A download or an unpacking that was cut off?")
-        ) from error  # fmt: skip
+            Problem(
+                "HB203",
+                str(path),
+                f"is not valid JSON: {str(error).splitlines()[0]}",
+                cause="A download or an unpacking that was cut off?",
+            )
+        ) from error
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DatasetError(
-            Problem("HB203", str(path), f"{what} lack something: {type(error).__name__} {error}.",
-                    cause="A file of another dataset or release?")
-        ) from error  # fmt: skip
+            Problem(
+                "HB203",
+                str(path),
+                f"has another form than documented: {type(error).__name__} {error}.",
+                cause="A file of another dataset or release?",
+            )
+        ) from error
 
 
 def _hand_type(text: str, path: Path) -> int:
@@ -296,72 +317,55 @@ def read_world(path: Path, progress: Progress) -> World:
     row: dict[tuple[int, int], int] = {}
     joints, annotated = _Growing(np.float32, 126), _Growing(np.bool_, 42)
     total = path.stat().st_size
-    try:
-        with path.open("rb") as stream:
-            for capture, frames in _captures(stream):
-                for frame, value in frames:
-                    progress(path.name, stream.tell(), total)
-                    is_dict = isinstance(value, dict)
-                    coordinates = np.asarray(value["world_coord"] if is_dict else value, np.float32)
-                    row[int(capture), int(frame)] = len(row)
-                    joints.add(coordinates.reshape(126))
-                    if is_dict and "joint_valid" in value:
-                        annotated.add(np.asarray(value["joint_valid"], bool).reshape(42))
-                    else:
-                        annotated.add(~(coordinates.reshape(42, 3) == 1).all(axis=1))
-    except (ijson.JSONError, KeyError, ValueError, TypeError) as error:
-        raise DatasetError(
-            Problem(
-                "HB203", str(path), f"is damaged or of another form: {str(error).splitlines()[0]}"
-            )
-        ) from error
+    with _reading(path), path.open("rb") as stream:
+        for capture, frame, value in _frames(stream):
+            progress(path.name, stream.tell(), total)
+            is_dict = isinstance(value, dict)
+            coordinates = np.asarray(value["world_coord"] if is_dict else value, np.float32)
+            row[int(capture), int(frame)] = len(row)
+            joints.add(coordinates.reshape(126))
+            if is_dict and "joint_valid" in value:
+                annotated.add(np.asarray(value["joint_valid"], bool).reshape(42))
+            else:
+                annotated.add(~(coordinates.reshape(42, 3) == 1).all(axis=1))
     return World(row, joints.array().reshape(-1, 42, 3), annotated.array())
 
 
-def _captures(stream) -> Iterator[tuple[str, Iterator[tuple[str, Any]]]]:
-    """Yield the frames of each capture without holding a capture in memory."""
-    capture, frame, builder, depth = "", "", None, 0
+def _frames(stream: BinaryIO) -> Iterator[tuple[str, str, Any]]:
+    """Yield (capture, frame, value) one frame at a time."""
+    keys: list[str] = []
+    builder, depth = None, 0
     for _, event, value in ijson.parse(stream, use_float=True):
+        step = (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
         if builder is not None:
             builder.event(event, value)
-            depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
+            depth += step
             if depth == 0:
-                yield capture, iter([(frame, builder.value)])
+                yield keys[0], keys.pop(), builder.value
                 builder = None
         elif event == "map_key":
-            capture, frame = (value, "") if not capture else (capture, value)
-        elif event in ("start_map", "start_array") and frame:
+            keys.append(value)
+        elif len(keys) == 2:
+            if step != 1:
+                raise ValueError(f"frame {keys[1]} of capture {keys[0]} holds {value!r}")
             builder, depth = ijson.ObjectBuilder(), 1
             builder.event(event, value)
-        elif event == "end_map":
-            capture = frame = ""
+        elif event == "end_map" and keys:
+            keys.pop()
 
 
 def read_cameras(path: Path) -> dict[tuple[int, str], tuple[np.ndarray, np.ndarray]]:
     """Read K and T_world_from_camera of every (capture, camera); the file is small."""
-    import json
-
-    try:
-        table = json.loads(path.read_text("utf-8"))
-        cameras = {}
-        for capture, views in table.items():
+    cameras = {}
+    with _reading(path):
+        for capture, views in json.loads(path.read_text("utf-8")).items():
             for name, position in views["campos"].items():
                 K = np.eye(3)
                 K[0, 0], K[1, 1] = views["focal"][name]
                 K[:2, 2] = views["princpt"][name]
                 rotation = np.asarray(views["camrot"][name], np.float64)
-                cameras[int(capture), name] = (
-                    K,
-                    camera_pose(rotation, np.asarray(position, np.float64)),
-                )
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            Problem(
-                "HB203",
-                str(path),
-                f"is damaged or of another form: {type(error).__name__} {error}.",
-            )
-        ) from error
+                pose = camera_pose(rotation, np.asarray(position, np.float64))
+                cameras[int(capture), name] = K, pose
     return cameras
 
 
