@@ -33,7 +33,15 @@ _WHERE = {
     "TrackError": "errors",
 }
 
-__all__ = ["__version__", *_WHERE]
+__all__ = [
+    "__version__",
+    "evaluate", "Evaluator", "Result", "Score",
+    "compare", "diagnose", "validate",
+    "inputs", "template",
+    "read_predictions", "write_predictions", "Predictions",
+    "TRACKS", "Track",
+    "HandBenchError", "SubmissionError", "DatasetError", "TrackError",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from hand_bench.comparison import compare

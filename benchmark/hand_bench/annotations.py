@@ -26,7 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hand_bench import files
-from hand_bench.columns import decode_bytes, encode_bytes, not_null
+from hand_bench.arrow import not_null, numbers
+from hand_bench.columns import decode_bytes, encode_bytes
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.version import __version__
 
@@ -114,8 +115,10 @@ class AnnotationBatch:
             column = self.table.column(name)
             if name in ARRAYS:
                 value = decode_bytes(column, *ARRAYS[name])
+            elif SCHEMA.field(name).type in (_TEXT, pa.string()):
+                value = np.array(column.to_pylist(), object)
             else:
-                value = column.to_numpy(zero_copy_only=False)
+                value = numbers(column, null=np.nan if pa.types.is_floating(column.type) else 0)
             self._cache[name] = value
         return self._cache[name]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from hand_bench.array_types import Bool, Float, Int
+from hand_bench.arrow import numbers
 from hand_bench.declaration import UNITS, Declaration
 from hand_bench.engine_numpy import SideErrors
 from hand_bench.errors import Problem, SubmissionError
@@ -226,9 +227,15 @@ def sum_block(block: Block, layout: SumsLayout, engine: ModuleType, want_errors:
     where = layout.slices["acceleration"][0].start
     for k, side in enumerate(block.sides):
         sums, collapsed = engine.side_sums(
-            layout, side.pred, side.gt, side.counts, side.found, block.group, groups,
+            layout,
+            side.pred,
+            side.gt,
+            side.counts,
+            side.found,
+            block.group,
+            groups,
             errors[k] if errors else None,
-        )  # fmt: skip
+        )
         if collapsed >= 0:
             raise SubmissionError(_no_extent(block, k, collapsed))
         sums[:, where : where + 2] = engine.acceleration_sums(
@@ -297,7 +304,7 @@ def _codes(truth, name: str) -> tuple[np.ndarray, list[str]]:
     """Codes and names of a text column; null becomes "unknown"."""
     column = truth.table.column(name)
     names = [str(n) for n in column.dictionary.to_pylist()]
-    codes = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+    codes = numbers(column.indices, null=len(names))
     return codes, [*names, "unknown"]
 
 

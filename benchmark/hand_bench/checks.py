@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,22 +11,16 @@ import pyarrow as pa
 from hand_bench.declaration import UNITS, Declaration
 from hand_bench.errors import Problem
 from hand_bench.joint_sets import HAND_SIDES, joint_set
-from hand_bench.layouts import Hand, PredictionBlock
+from hand_bench.layouts import Finding, Hand, PredictionBlock, place
 
 #: No joint lies farther than this from a camera (mm); larger values are noise or overflow.
 FARTHEST = 1e5
 #: A median hand this many times too long or too short is in another unit.
 SIZE_FACTOR = 4.0
+#: Problems that say a value cannot be read, whatever it means.
+FORM_CODES = ("HB107", "HB112", "HB114", "HB115", "HB125")
 #: Hands measured per block for the median length.
 MEASURED = 64
-
-
-@dataclass
-class Finding:
-    """How often something was found and where first."""
-
-    count: int
-    where: str
 
 
 @dataclass
@@ -43,18 +38,18 @@ class ValueChecks:
 
     def look(self, start: int, block: PredictionBlock) -> None:
         """Check a block as it was read; hands that cannot be used are marked as not found."""
+        while block.findings:
+            self._add(block.findings.pop(0))
         for side, hand in zip(HAND_SIDES, block.hands, strict=True):
             self._look_at_hand(start, block.ids, side, hand)
-        if block.left_root is not None:
-            bad = np.isinf(block.left_root).any(axis=1)
-            self._note("HB123", "left_root", bad, start, block.ids)
+        for column in ("left_root", "relative_root_depth"):
+            values = getattr(block, column)
+            if values is not None:
+                self._look_at_offset(start, block.ids, column, values.reshape(len(values), -1))
 
     def problems(self) -> list[Problem]:
         """Everything that was found, in the order of the codes."""
-        found = [
-            _PROBLEMS[code](self.name, column, f) for (code, column), f in self.findings.items()
-        ]
-        found += self._size_problem()
+        found = problems_of(self.findings.values(), self.name) + self._size_problem()
         if not self.answered and not found:
             found.append(
                 Problem(
@@ -67,42 +62,77 @@ class ValueChecks:
             )
         return sorted(found, key=lambda problem: problem.code)
 
+    def form_problems(self) -> list[Problem]:
+        """Return what could not be read, whatever the numbers mean: null ids, odd lists."""
+        form = [f for f in self.findings.values() if f.code in FORM_CODES]
+        return problems_of(form, self.name)
+
     def median_length(self) -> float:
         """Median distance from wrist to middle fingertip of the hands that were measured."""
         return float(np.median(np.concatenate(self.lengths))) if self.lengths else float("nan")
 
     def _look_at_hand(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
-        joints = hand.joints
-        limit = FARTHEST / (1.0 if self.image_space else UNITS[self.declared.units])
+        joints, limit = hand.joints, self._limit
+        names = joint_set(self.declared.joint_set).joints
+        huge = np.zeros(len(hand.found), bool)
         if joints.size and not max(joints.max(), -joints.min()) <= limit:
-            bad = ~np.isfinite(joints).all(axis=(1, 2)) & hand.found
-            self._note("HB123", side, bad, start, ids)
+            odd = ~np.isfinite(joints).all(axis=2)
+            bad = odd.any(axis=1) & hand.found
+            self._note("HB123", side, bad, start, ids, lambda row: _joint(joints, odd, names, row))
             with np.errstate(invalid="ignore"):
-                huge = (np.abs(joints).max(axis=(1, 2)) > limit) & hand.found & ~bad
-            self._note("HB121", side, huge, start, ids)
-            hand.found = hand.found & ~bad & ~huge
+                far = (np.abs(joints) > limit).any(axis=2)
+            huge = far.any(axis=1) & hand.found & ~bad
+            self._note("HB121", side, huge, start, ids, lambda row: _joint(joints, far, names, row))
+            hand.found = hand.found & ~bad
         flat = hand.found & (joints[:, 0] == joints[:, 9]).all(axis=1)
         if flat.any():
             flat &= (joints == joints[:, :1]).all(axis=(1, 2))
-            self._note("HB122", side, flat, start, ids)
+            self._note("HB122", side, flat & ~huge, start, ids, lambda row: _point(joints[row, 0]))
             hand.found = hand.found & ~flat
-        self._look_at_score(start, ids, side, hand)
-        if self.image_space and hand.root_depth is not None:
-            behind = hand.found & ~(hand.root_depth > 0)
-            self._note("HB126", side, behind, start, ids)
-            hand.found = hand.found & ~behind
-        self.answered += int(np.count_nonzero(hand.found))
+        # Hands that are out of reach still tell the unit.
         if not self.image_space:
             self._measure(hand)
+        hand.found = hand.found & ~huge
+        self._look_at_score(start, ids, side, hand)
+        self._look_at_depth(start, ids, side, hand)
+        self.answered += int(np.count_nonzero(hand.found))
 
     def _look_at_score(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
-        if hand.score is None:
+        score = hand.score
+        if score is None:
             return
         with np.errstate(invalid="ignore"):
-            outside = (hand.score < 0) | (hand.score > 1) | np.isinf(hand.score)
-        self._note("HB124", f"{side}_score", outside, start, ids)
+            outside = (score < 0) | (score > 1)
         if outside.any():
-            hand.score = np.clip(hand.score, 0, 1)
+            shown = lambda row: f"{score[row]:.4g}"  # noqa: E731
+            self._note("HB124", f"{side}_score", outside, start, ids, shown)
+            hand.score = np.clip(score, 0, 1)
+
+    def _look_at_depth(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
+        """2.5D: every joint must lie in front of the camera, or it cannot be lifted."""
+        if not self.image_space or hand.root_depth is None:
+            return
+        column = f"{side}_root_depth"
+        depth = hand.root_depth
+        far = hand.found & (depth > self._limit)
+        self._note("HB121", column, far, start, ids, lambda row: f"{depth[row]:.4g}")
+        nearest = depth + hand.joints[:, :, 2].min(axis=1)
+        behind = hand.found & ~far & (nearest <= 0)
+        self._note("HB126", side, behind, start, ids, lambda row: f"Z = {nearest[row]:.4g}")
+        hand.found = hand.found & ~far & ~behind
+
+    def _look_at_offset(self, start: int, ids: pa.Array, column: str, values: np.ndarray) -> None:
+        """Check left_root or relative_root_depth; a row that is all NaN was not given."""
+        with np.errstate(invalid="ignore"):
+            far = (np.abs(values) > self._limit).any(axis=1)
+        odd = (~np.isfinite(values)).any(axis=1) & ~np.isnan(values).all(axis=1)
+        shown = lambda row: _point(values[row])  # noqa: E731
+        self._note("HB123", column, odd, start, ids, shown)
+        self._note("HB121", column, far & ~odd, start, ids, shown)
+
+    @property
+    def _limit(self) -> float:
+        return FARTHEST / (1.0 if self.image_space else UNITS[self.declared.units])
 
     def _measure(self, hand: Hand) -> None:
         rows = np.flatnonzero(hand.found)
@@ -114,16 +144,17 @@ class ValueChecks:
             bone = hand.joints[rows, tip] - hand.joints[rows, wrist]
             self.lengths.append(np.linalg.norm(bone.astype(np.float64), axis=1))
 
-    def _note(self, code: str, column: str, bad: np.ndarray, start: int, ids: pa.Array) -> None:
+    def _note(
+        self, code: str, column: str, bad: np.ndarray, start: int, ids: pa.Array,
+        shown: Callable[[int], str],
+    ) -> None:  # fmt: skip
         count = int(np.count_nonzero(bad))
-        if not count:
-            return
-        if (code, column) in self.findings:
-            self.findings[code, column].count += count
-        else:
+        if count:
             row = int(bad.argmax())
-            where = f"row {start + row:,} ({ids[row].as_py()})"
-            self.findings[code, column] = Finding(count, where)
+            self._add(Finding(code, column, count, place(ids, row, start), shown(row)))
+
+    def _add(self, finding: Finding) -> None:
+        merge(self.findings, finding)
 
     def _size_problem(self) -> list[Problem]:
         if self.trust_units or not self.lengths:
@@ -136,11 +167,10 @@ class ValueChecks:
             Problem(
                 "HB120",
                 self.name,
-                f"median hand length is {found:.3g} {self.declared.units}; hands of this track "
-                f"measure about {self.hand_length:.0f} mm.",
+                f"median hand length is {_number(found)} {self.declared.units}; hands of this "
+                f"track measure about {self.hand_length:.0f} mm.",
                 cause=_likely_unit(found, self.hand_length),
-                fix="`hand-bench diagnose` measures the error under each unit; "
-                "`--units` states the unit by hand.",
+                fix="`hand-bench diagnose FILE --track TRACK` measures the error under each unit.",
             )
         ]
 
@@ -153,45 +183,124 @@ def _likely_unit(found: float, expected: float) -> str:
     return "No usual unit explains this: a normalised skeleton, or untrained output?"
 
 
-def _problem(code: str, what: str, cause: str, fix: str):
-    def build(name: str, column: str, finding: Finding) -> Problem:
-        place = column if "_" in column else f"{column} hand"
-        return Problem(
-            code, name, f"{finding.count:,} {place}{what}, first at {finding.where}.", cause, fix
-        )
-
-    return build
+def _joint(joints: np.ndarray, bad: np.ndarray, names: tuple[str, ...], row: int) -> str:
+    """Show the first bad joint of a row, e.g. "middle4 at (nan, 3.1, 702)"."""
+    joint = int(bad[row].argmax())
+    return f"{names[joint]} at {_point(joints[row, joint])}"
 
 
-_PROBLEMS = {
-    "HB121": _problem(
-        "HB121",
-        f" values are beyond {FARTHEST / 1000:.0f} m",
-        "Pixels, an overflow, or another column?",
-        "Joints are in the camera frame.",
+def _point(values: np.ndarray) -> str:
+    shown = ", ".join(f"{v:.4g}" for v in values)
+    return f"({shown})" if len(values) > 1 else shown
+
+
+def _number(value: float) -> str:
+    return (
+        f"{value:.3g}"
+        if abs(value) < 1000
+        else f"{value:,.0f}"
+        if abs(value) < 1e9
+        else f"{value:.1e}"
+    )
+
+
+def merge(findings: dict[tuple[str, str], Finding], new: Finding) -> None:
+    """Add a finding to those of the rows before: counts add up, the first example stays."""
+    key = new.code, new.column
+    if key in findings:
+        findings[key].count += new.count
+    else:
+        findings[key] = replace(new)
+
+
+def problems_of(findings: Iterable[Finding], name: str) -> list[Problem]:
+    """Say in words what was found in a file."""
+    problems = []
+    for found in sorted(findings, key=lambda f: f.code):
+        noun, one, many, cause, fix = _TEXTS[found.code]
+        side = found.column if found.column in HAND_SIDES else ""
+        noun = f"{side} hand" if side else noun
+        what = noun + "s" * (found.count != 1)
+        if found.column not in (side, "sample_id"):
+            what += f" of {found.column}"
+        verb = one if found.count == 1 else many
+        where = f"{'' if found.count == 1 else 'e.g. '}in {found.where}"
+        shown = f": {found.shown}" if found.shown else ""
+        text = f"{found.count:,} {what} {verb}, {where}{shown}."
+        problems.append(Problem(found.code, name, text, cause, fix))
+    return problems
+
+
+#: Noun, what one and what many of them do, the likely cause, and what to do.
+_TEXTS = {
+    "HB107": (
+        "id",
+        "is null",
+        "are null",
+        "",
+        "`hand-bench template --track TRACK -o FILE` writes every id that is asked for.",
     ),
-    "HB122": _problem(
-        "HB122",
-        " predictions have all 21 joints at one point",
+    "HB112": (
+        "list",
+        "has the wrong length",
+        "have the wrong length",
+        "",
+        "`hand_bench.write_predictions` writes lists of the right length.",
+    ),
+    "HB114": (
+        "value",
+        "is neither 'right' nor 'left'",
+        "are neither 'right' nor 'left'",
+        "",
+        "Write 'right' or 'left'.",
+    ),
+    "HB115": (
+        "hand",
+        "lacks its depth or root_depth (or has a depth alone)",
+        "lack their depth or root_depth (or have a depth alone)",
+        "",
+        "uv, depth and root_depth belong together: give all three, or null for an absent hand.",
+    ),
+    "HB121": (
+        "value",
+        "lies beyond 100 m (or 100,000 px)",
+        "lie beyond 100 m (or 100,000 px)",
+        "Pixels, an overflow, another unit or another column?",
+        "Joints are in the camera frame, in the unit that the file declares (mm by default).",
+    ),
+    "HB122": (
+        "hand",
+        "has all 21 joints at one point",
+        "have all 21 joints at one point",
         "An absent hand written as zeros?",
-        "Write null where the method sees no hand (`hand-bench diagnose --fix` does).",
+        "Write null (NaN in `hand_bench.write_predictions`) where the method sees no hand.",
     ),
-    "HB123": _problem(
-        "HB123",
-        " predictions hold NaN or infinite values",
+    "HB123": (
+        "value",
+        "holds NaN or infinity",
+        "hold NaN or infinity",
         "A division by zero in the network or in lifting?",
         "A hand that is not there is null as a whole.",
     ),
-    "HB124": _problem(
-        "HB124",
-        " values lie outside 0 to 1",
+    "HB124": (
+        "value",
+        "lies outside 0 to 1",
+        "lie outside 0 to 1",
         "Logits instead of probabilities?",
         "Apply a sigmoid before writing.",
     ),
-    "HB126": _problem(
-        "HB126",
-        " root depths are not positive",
-        "Depth relative to something else?",
-        "root_depth is the wrist's Z in the camera frame, mm.",
+    "HB125": (
+        "list",
+        "has nulls inside",
+        "have nulls inside",
+        "",
+        "A hand that is not there is a null row, not nulls inside its list.",
+    ),
+    "HB126": (
+        "hand",
+        "has a joint behind the camera",
+        "have a joint behind the camera",
+        "A depth relative to something else, or the wrong sign?",
+        "root_depth is the wrist's Z in the camera frame, depth is relative to it, both in mm.",
     ),
 }

@@ -6,59 +6,51 @@ the common case is a view of Arrow's own buffer. Nothing here knows about hands.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hand_bench import arrow
 from hand_bench.array_types import Bool, Float
 
 
-class ColumnError(ValueError):
-    """A column cannot be decoded; `code` is the problem's stable code."""
+@dataclass(frozen=True)
+class Fault:
+    """Rows of a column that cannot be used: why (a code), how many, the first, what it holds."""
 
-    def __init__(self, code: str, what: str, row: int | None = None):
-        super().__init__(what)
-        self.code, self.row = code, row
+    code: str
+    count: int
+    row: int
+    shown: str = ""
 
 
 def decode_floats(
     column: pa.Array, width: int
-) -> tuple[Float[np.ndarray, "rows width"], Bool[np.ndarray, rows]]:
-    """Return the values (rows, width) as float32 and which rows are not null.
+) -> tuple[Float[np.ndarray, "rows width"], Bool[np.ndarray, rows], list[Fault]]:
+    """Return the values (rows, width) as float32, which rows hold them, and what is wrong.
 
-    Null rows hold zeros or whatever the buffer holds; use the mask.
-
-    Raises
-    ------
-    ColumnError
-        HB111 wrong type, HB112 wrong number of values, HB125 nulls inside a list.
+    Rows that are null or wrong (HB112 another number of values, HB125 nulls inside the list) hold
+    zeros or whatever the buffer holds; use the mask. The column's type must be one that
+    `list_size` accepts: floats in lists, or raw bytes.
     """
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
     found = not_null(column)
+    if pa.types.is_null(column.type):
+        return np.zeros((len(column), width), np.float32), found, []
     if pa.types.is_fixed_size_binary(column.type):
-        return _raw_bytes(column, width), found
-    values, per_row = column, 1
-    while pa.types.is_fixed_size_list(values.type):
-        size = values.type.list_size
-        if values.offset or values.null_count:
-            _forbid_inner_nulls(values, per_row)
-        values, per_row = (
-            values.values.slice(values.offset * size, len(values) * size),
-            per_row * size,
-        )
-    if _is_list(values.type):
-        return _ragged(column, values, width, found), found
-    _require_float(values.type, column.type)
-    if per_row != width:
-        raise ColumnError("HB112", f"lists of {per_row} values", 0)
-    _forbid_null_values(values, found, per_row)
-    return _float32(values).reshape(-1, width), found
+        return decode_bytes(column, np.float32, (width,)), found, []
+    if list_size(column.type)[1] == width:
+        return _dense(column, width, found)
+    return _ragged(column, width, found)
 
 
 def decode_scalars(column: pa.Array) -> tuple[Float[np.ndarray, rows], Bool[np.ndarray, rows]]:
     """Return a column of numbers as float32 with the mask of rows that are not null."""
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         column = column.cast(pa.int64()).cast(pa.float32(), safe=False)
-    _require_float(column.type, column.type)
     return _float32(column), not_null(column)
 
 
@@ -101,15 +93,10 @@ def floats_type(width: int) -> pa.DataType:
 
 
 def not_null(column: pa.Array) -> Bool[np.ndarray, rows]:
-    """Return which rows are not null."""
-    if not column.null_count:
-        return np.ones(len(column), bool)
-    bits = np.frombuffer(column.buffers()[0], np.uint8)
-    first = column.offset // 8
-    last = (column.offset + len(column) + 7) // 8
-    unpacked = np.unpackbits(bits[first:last], bitorder="little")
-    start = column.offset - first * 8
-    return unpacked[start : start + len(column)].astype(bool)
+    """Return which rows are not null, also of a column that holds nothing but nulls."""
+    if pa.types.is_null(column.type):
+        return np.zeros(len(column), bool)
+    return arrow.not_null(column)
 
 
 def strings(column: pa.Array) -> pa.Array:
@@ -119,6 +106,14 @@ def strings(column: pa.Array) -> pa.Array:
     return column if column.type == pa.string() else column.cast(pa.string())
 
 
+def text_at(column: pa.Array, row: int) -> str:
+    """Return one text for a message: damaged and unprintable characters escaped, long ones cut."""
+    raw = column[row].as_buffer()
+    text = raw.to_pybytes().decode(errors="backslashreplace") if raw is not None else "null"
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:200])
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column of this type can hold ids."""
     if pa.types.is_dictionary(kind):
@@ -126,17 +121,52 @@ def is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
 
 
+def list_size(kind: pa.DataType) -> tuple[pa.DataType, int | None]:
+    """Return the innermost type of lists, and how many values a row has (None: it varies).
+
+    Raw bytes count as 32-bit floats.
+    """
+    size: int | None = 1
+    if pa.types.is_fixed_size_binary(kind) and kind.byte_width % 4 == 0:
+        return pa.float32(), kind.byte_width // 4
+    while True:
+        if isinstance(kind, pa.BaseExtensionType):
+            kind = kind.storage_type
+        elif pa.types.is_fixed_size_list(kind):
+            size = None if size is None else size * kind.list_size
+            kind = kind.value_type
+        elif _is_list(kind):
+            size, kind = None, kind.value_type
+        else:
+            return kind, size
+
+
+def describe(kind: pa.DataType) -> str:
+    """Say in plain words what a column of this type holds."""
+    inner, size = list_size(kind)
+    if inner != kind:
+        many = "" if size is None else f"{size:,} "
+        return f"lists of {many}{describe(inner)}"
+    words = {
+        "texts": is_text(kind),
+        "whole numbers": pa.types.is_integer(kind),
+        "floating-point numbers": pa.types.is_floating(kind),
+        "decimal numbers": pa.types.is_decimal(kind),
+        "true or false": pa.types.is_boolean(kind),
+        "dates or times": pa.types.is_temporal(kind),
+        "bytes": pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
+        "records": pa.types.is_struct(kind) or pa.types.is_map(kind),
+        "nothing but nulls": pa.types.is_null(kind),
+    }
+    return next((word for word, is_it in words.items() if is_it), f"values of type {kind}")
+
+
 def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
-def _require_float(kind: pa.DataType, shown: pa.DataType) -> None:
-    if not pa.types.is_floating(kind):
-        raise ColumnError("HB111", f"type {shown}")
-
-
 def _float32(values: pa.Array) -> np.ndarray:
-    if pa.types.is_float16(values.type) or not pa.types.is_float32(values.type):
+    if not pa.types.is_float32(values.type):
         values = values.cast(pa.float32(), safe=False)
     buffer = values.buffers()[1]
     if buffer is None or not len(values):
@@ -144,54 +174,61 @@ def _float32(values: pa.Array) -> np.ndarray:
     return np.frombuffer(buffer, np.float32, len(values), values.offset * 4)
 
 
-def _raw_bytes(column: pa.Array, width: int) -> np.ndarray:
-    if column.type.byte_width != width * 4:
-        raise ColumnError("HB112", f"{column.type.byte_width} bytes, not {width * 4}", 0)
-    return decode_bytes(column, np.float32, (width,))
+_Decoded = tuple[np.ndarray, np.ndarray, list[Fault]]
 
 
-def _ragged(column: pa.Array, lists: pa.Array, width: int, found: np.ndarray) -> np.ndarray:
-    """Decode variable-length lists of one or two levels into a dense array."""
+def _dense(column: pa.Array, width: int, found: np.ndarray) -> _Decoded:
+    """Decode fixed-size lists of any depth; without nulls inside, a view of Arrow's buffer."""
+    values, per_row, holes = column, 1, np.zeros(len(column), bool)
+    while pa.types.is_fixed_size_list(values.type):
+        size = values.type.list_size
+        values = values.values.slice(values.offset * size, len(values) * size)
+        per_row *= size
+        if values.null_count:
+            # Below a null row, nulls are only its padding.
+            holes |= ~not_null(values).reshape(-1, per_row).all(axis=1) & found
+    faults = _fault("HB125", holes)
+    return _float32(values).reshape(-1, width), found & ~holes if faults else found, faults
+
+
+def _ragged(column: pa.Array, width: int, found: np.ndarray) -> _Decoded:
+    """Decode lists of varying length, of any depth, into a dense array."""
+    values, lengths, holes = _unnest(column if found.all() else column.filter(pa.array(found)))
+    wrong = (lengths != width) & ~holes
+    faults = []
+    if holes.any() or wrong.any():
+        rows = np.flatnonzero(found)
+        shown = f"{lengths[wrong.argmax()]:,} values, not {width}"
+        faults = [*_fault("HB112", wrong, rows, shown), *_fault("HB125", holes, rows)]
+        found = found.copy()
+        found[rows[holes | wrong]] = False
+        values = _unnest(column.filter(pa.array(found)))[0]
     dense = np.zeros((len(column), width), np.float32)
-    present = column.filter(pa.array(found)) if column.null_count else column
-    values = present
-    lengths = np.ones(len(present), np.int64)
-    while _is_list(values.type) or pa.types.is_fixed_size_list(values.type):
-        if values is not present and values.null_count:
-            raise ColumnError("HB125", "nulls inside a list of joints")
-        sizes = pc.list_value_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
-        ends = np.concatenate([[0], np.cumsum(sizes)])
-        stops = np.concatenate([[0], np.cumsum(lengths)])
-        lengths = np.diff(ends[stops])
-        values = values.flatten()
-    _require_float(values.type, column.type)
-    wrong = np.flatnonzero(lengths != width)
-    if wrong.size:
-        row = int(np.flatnonzero(found)[wrong[0]])
-        raise ColumnError(
-            "HB112",
-            f"{wrong.size:,} lists with another length, e.g. {lengths[wrong[0]]} values",
-            row,
-        )
-    if values.null_count:
-        bad = int(np.flatnonzero(~not_null(values))[0]) // width
-        raise ColumnError("HB125", "nulls inside a list", int(np.flatnonzero(found)[bad]))
     dense[found] = _float32(values).reshape(-1, width)
-    return dense
+    return dense, found, faults
 
 
-def _forbid_inner_nulls(values: pa.Array, per_row: int) -> None:
-    if per_row > 1 and values.null_count:
-        # A null joint inside a present hand; nulls below a null hand are only its padding.
-        missing = ~not_null(values).reshape(-1, per_row)
-        partly = missing.any(axis=1) & ~missing.all(axis=1)
-        if partly.any():
-            raise ColumnError("HB125", "nulls inside a list of joints", int(partly.argmax()))
+def _unnest(column: pa.Array) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+    """Return the innermost values, how many each row has, and which rows have nulls inside."""
+    values, lengths, holes = column, np.ones(len(column), np.int64), np.zeros(len(column), bool)
+    while True:
+        stops = np.concatenate([[0], np.cumsum(lengths)])
+        if values is not column and values.null_count:
+            nulls = np.concatenate([[0], np.cumsum(~not_null(values))])
+            holes |= np.diff(nulls[stops]) > 0
+        if not (_is_list(values.type) or pa.types.is_fixed_size_list(values.type)):
+            return values, lengths, holes
+        sizes = arrow.numbers(pc.list_value_length(values), null=0)
+        lengths = np.diff(np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])[stops])
+        values = values.flatten()
 
 
-def _forbid_null_values(values: pa.Array, found: np.ndarray, per_row: int) -> None:
-    if not values.null_count:
-        return
-    missing = (~not_null(values)).reshape(-1, per_row).any(axis=1) & found
-    if missing.any():
-        raise ColumnError("HB125", f"nulls inside {missing.sum():,} lists", int(missing.argmax()))
+def _fault(
+    code: str, bad: np.ndarray, rows: np.ndarray | None = None, shown: str = ""
+) -> list[Fault]:
+    """Count the rows that are `bad`; `rows` are their numbers, if they are not consecutive."""
+    count = int(np.count_nonzero(bad))
+    if not count:
+        return []
+    first = int(bad.argmax())
+    return [Fault(code, count, first if rows is None else int(rows[first]), shown)]

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hand_bench import bootstrap, errors_file
+from hand_bench.arrow import numbers
 from hand_bench.data import open_annotations
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.evaluator import Evaluator, override
@@ -114,9 +115,13 @@ def compare(
     shared = rows.is_valid()
     if not pc.any(shared).as_py():
         raise SubmissionError(
-            Problem("HB104", f"{names[0]} and {names[1]}", "answer no common sample.",
-                    cause="Files of two tracks or splits?")
-        )  # fmt: skip
+            Problem(
+                "HB104",
+                f"{names[0]} and {names[1]}",
+                "answer no common sample.",
+                cause="Files of two tracks or splits?",
+            )
+        )
     left, right = tables[0].filter(shared), tables[1].take(rows.filter(shared))
     clusters, count = _clusters(left)
     differences = [
@@ -135,7 +140,8 @@ def compare(
         len(tables[0]) - len(left),
         len(tables[1]) - len(left),
         count,
-        f"95 %, {resamples:,} bootstrap resamples of {count:,} clusters; p by flipping signs of clusters",
+        f"95 %, {resamples:,} bootstrap resamples of {count:,} clusters; "
+        "p by flipping signs of clusters",
         differences,
     )
 
@@ -155,9 +161,13 @@ def _errors(preds, track: Track, annotations, path: Path, workers, units) -> pa.
             written_for = metadata.get(b"track", b"").decode()
             if written_for != track.name:
                 raise SubmissionError(
-                    Problem("HB113", Path(preds).name, f"holds errors of track {written_for!r}, not "
-                            f"{track.name!r}.", fix=f"`--track {written_for}`")
-                )  # fmt: skip
+                    Problem(
+                        "HB113",
+                        Path(preds).name,
+                        f"holds errors of track {written_for!r}, not {track.name!r}.",
+                        fix=f"`--track {written_for}`",
+                    )
+                )
             return pq.read_table(preds)
     machine = Evaluator(track, open_annotations(track, annotations), resamples=0)
     source = open_predictions(preds)
@@ -170,14 +180,14 @@ def _clusters(table: pa.Table) -> tuple[np.ndarray, int]:
     column = table.column("cluster").combine_chunks()
     coded = column.unify_dictionaries() if isinstance(column, pa.ChunkedArray) else column
     names = coded.cast(pa.string()).dictionary_encode()
-    return names.indices.to_numpy(zero_copy_only=False), len(names.dictionary)
+    return numbers(names.indices), len(names.dictionary)
 
 
 def _member(table: pa.Table, track: Track, subset) -> np.ndarray:
     keep = np.ones(len(table), bool)
     for column, allowed in subset.where.items():
         values = table.column(column).cast(pa.string())
-        keep &= pc.is_in(values, value_set=pa.array(allowed)).to_numpy(zero_copy_only=False)
+        keep &= numbers(pc.is_in(values, value_set=pa.array(allowed)))
     return keep
 
 
@@ -196,13 +206,24 @@ def _differences(a, b, clusters, keep, subset, resamples, seed) -> list[Differen
         )
     values = [_floats(t, "mrrpe")[keep] for t in (a, b)]
     if subset != "SH":
-        found.append(_difference("MRRPE", subset, values, np.ones(int(keep.sum())), clusters[keep],
-                                 "mm", False, resamples, seed))  # fmt: skip
+        found.append(
+            _difference(
+                "MRRPE",
+                subset,
+                values,
+                np.ones(int(keep.sum())),
+                clusters[keep],
+                "mm",
+                False,
+                resamples,
+                seed,
+            )
+        )
     return [d for d in found if d.n]
 
 
 def _floats(table: pa.Table, name: str) -> np.ndarray:
-    return table.column(name).to_numpy().astype(np.float64)
+    return numbers(table.column(name)).astype(np.float64)
 
 
 def _difference(

@@ -123,7 +123,7 @@ def _prepare_split(
     path = target / "annotations.parquet"
     summary = dataset.prepare(root, split, path, progress)
     if not dataset.official_counts:
-        summary |= {"complete": True, "release": __version__, "expected": {}}
+        summary |= {"complete": True, "release": f"hand-bench {__version__}", "expected": {}}
     manifest = {
         "dataset": dataset.name,
         "split": split,
@@ -199,10 +199,13 @@ def verify(dataset: str, *, progress: Progress = quiet) -> list[dict[str, Any]]:
         found = files.sha256(path)
         if found != manifest["sha256"]:
             problems.append(
-                Problem("HB207", str(path), f"has hash {found[:12]}..., its manifest says "
-                        f"{manifest['sha256'][:12]}....",
-                        fix=f"`hand-bench data prepare {dataset} {manifest['root']} --again`")
-            )  # fmt: skip
+                Problem(
+                    "HB207",
+                    str(path),
+                    f"has hash {found[:12]}..., its manifest says {manifest['sha256'][:12]}....",
+                    fix=f"`hand-bench data prepare {dataset} {manifest['root']} --again`",
+                )
+            )
         progress("verifying", k + 1, len(manifests))
     if problems:
         raise DatasetError(problems)

@@ -49,28 +49,33 @@ class Declaration:
         SubmissionError
             HB113 with every value that is unknown.
         """
-        text = {k.decode(): v.decode(errors="replace") for k, v in (metadata or {}).items()}
+        text = {
+            k.decode(errors="replace"): v.decode(errors="replace")
+            for k, v in (metadata or {}).items()
+        }
         problems = [
             Problem(
                 "HB113",
                 where,
-                f"metadata {key!r} is {text[key]!r}.",
-                fix=f"Known: {', '.join(known)}.",
+                f"declares {key} {text[key][:80]!r}.",
+                fix=f"Known: {', '.join(known)}. `hand_bench.write_predictions(..., {key}=...)` "
+                "declares it.",
             )
             for key, known in (("units", UNITS), ("frame", FRAMES), ("joint_set", JOINT_SETS))
             if key in text and text[key] not in known
         ]
         try:
             inputs = json.loads(text.get("inputs", "[]"))
-            if isinstance(inputs, str) or not all(isinstance(i, str) for i in inputs):
+            if not isinstance(inputs, list) or not all(isinstance(i, str) for i in inputs):
                 raise ValueError
-        except (ValueError, TypeError):
+        except (ValueError, RecursionError):
             problems.append(
                 Problem(
                     "HB113",
                     where,
-                    f"metadata 'inputs' is {text['inputs']!r}.",
-                    fix='Write a JSON list of texts, e.g. ["boxes:standard"].',
+                    f"declares inputs {text['inputs'][:80]!r}.",
+                    fix='Inputs are a JSON list of texts, e.g. ["boxes:standard"]; '
+                    "`hand_bench.write_predictions(..., inputs=[...])` declares them.",
                 )
             )
             inputs = []

@@ -62,17 +62,23 @@ def write_methods(folder: Path, truth: Truth, seed: int = 0) -> dict[str, Path]:
     inputs = ["boxes:standard", "root_depth:own"]
     for name, joints in (("good", good), ("worse", worse), ("metres", good / 1000)):
         write_predictions(
-            paths[name], truth.sample_id, joints[:, 0], joints[:, 1],
-            right_score=scores[:, 0], left_score=scores[:, 1],
-            track=DEMO.name, inputs=inputs, method=f"truth with noise ({name})",
-        )  # fmt: skip
+            paths[name],
+            truth.sample_id,
+            joints[:, 0],
+            joints[:, 1],
+            right_score=scores[:, 0],
+            left_score=scores[:, 1],
+            track=DEMO.name,
+            inputs=inputs,
+            method=f"truth with noise ({name})",
+        )
     return paths
 
 
 def _method(
     truth: Truth, rng: np.random.Generator, *, noise: float, depth: float, missed: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Add errors as networks make them: growing towards the tips, alike within a sequence, in depth.
+    """Add errors as networks make them: larger at the tips, alike in a sequence, and in depth.
 
     `noise` is the standard deviation at a fingertip (mm), `depth` that of the whole hand along z.
     """

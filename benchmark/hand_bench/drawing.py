@@ -108,7 +108,7 @@ def draw_hand_2d(
     outline: str | None = None,
     **style: Any,
 ) -> list[Any]:
-    """Draw one hand as five lines with a dot on every joint; return the lines, thumb first.
+    """Draw one hand as five lines from the wrist, a dot on every joint; return them, thumb first.
 
     Parameters
     ----------
@@ -157,7 +157,9 @@ def _draw_fingers(axes, points, valid, colour, width, outline, style) -> list[An
     lines = []
     for finger in FINGERS:
         chain = points[[OPENPOSE.root, *OPENPOSE.finger(finger)]]
-        lines += axes.plot(*chain.T, color=colour or FINGER_COLOURS[finger], **style)
+        dots = slice(bool(lines), None)  # one dot on the wrist, not five
+        style |= {"color": colour or FINGER_COLOURS[finger], "markevery": dots}
+        lines += axes.plot(*chain.T, **style)
     return lines
 
 

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from hand_bench.alignment import FLAT, ILL_CONDITIONED, NO_EXTENT
-from hand_bench.engine_numpy import SideErrors
+from hand_bench.engine_numpy import EDGE_TOLERANCE, SideErrors
 from hand_bench.sums import SIDE_FIELDS, SumsLayout
 
 _compiled = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "arcp"})
@@ -33,9 +33,17 @@ def side_sums(layout: SumsLayout, pred, gt, counts, found, group, groups, errors
     out = np.zeros((groups, layout.side_width))
     wanted = errors if errors is not None else _NO_ERRORS
     collapsed = _side_sums(
-        _readable(pred), _readable(gt), _readable(counts), _readable(found), group,
-        layout.edge_array, out, wanted.wrist, wanted.procrustes, wanted.absolute,
-    )  # fmt: skip
+        _readable(pred),
+        _readable(gt),
+        _readable(counts),
+        _readable(found),
+        group,
+        layout.edge_array,
+        out,
+        wanted.wrist,
+        wanted.procrustes,
+        wanted.absolute,
+    )
     return out, collapsed
 
 
@@ -128,6 +136,7 @@ def _side_sums(pred, gt, counts, found, group, edges, out, wrist, procrustes, ab
 def _bin(value, edges):
     """How many edges lie below the value."""
     last = len(edges)
+    value = max(value - EDGE_TOLERANCE, 0.0)
     if value > edges[last - 1]:
         return last
     k = int(value / edges[last - 1] * (last - 1))
@@ -227,14 +236,18 @@ def _top_eigenvector(xx, xy, xz, yx, yy, yz, zx, zy, zz):
     a00, a01, a02, a03 = xx + yy + zz, yz - zy, zx - xz, xy - yx
     a11, a12, a13 = xx - yy - zz, xy + yx, zx + xz
     a22, a23, a33 = yy - xx - zz, yz + zy, zz - xx - yy
-    c2 = -2 * (xx * xx + xy * xy + xz * xz + yx * yx + yy * yy + yz * yz
-               + zx * zx + zy * zy + zz * zz)  # fmt: skip
+    c2 = -2 * (
+        xx * xx + xy * xy + xz * xz + yx * yx + yy * yy + yz * yz + zx * zx + zy * zy + zz * zz
+    )
     c1 = -8 * (xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx))
     m23, m13, m12 = a22 * a33 - a23 * a23, a12 * a33 - a23 * a13, a12 * a23 - a22 * a13
     m03, m02, m01 = a02 * a33 - a23 * a03, a02 * a23 - a22 * a03, a02 * a13 - a12 * a03
-    c0 = (a00 * (a11 * m23 - a12 * m13 + a13 * m12) - a01 * (a01 * m23 - a12 * m03 + a13 * m02)
-          + a02 * (a01 * m13 - a11 * m03 + a13 * m01)
-          - a03 * (a01 * m12 - a11 * m02 + a12 * m01))  # fmt: skip
+    c0 = (
+        a00 * (a11 * m23 - a12 * m13 + a13 * m12)
+        - a01 * (a01 * m23 - a12 * m03 + a13 * m02)
+        + a02 * (a01 * m13 - a11 * m03 + a13 * m01)
+        - a03 * (a01 * m12 - a11 * m02 + a12 * m01)
+    )
     root = 1.0
     for _ in range(50):
         square = root * root

@@ -13,6 +13,9 @@ from hand_bench.alignment import NO_EXTENT, fit_similarity, spread
 from hand_bench.array_types import Bool, Float, Int
 from hand_bench.sums import SumsLayout
 
+#: A distance this little beyond a threshold (mm: a nanometre, below what 32-bit coordinates can
+#: tell apart) is within it; otherwise the rounding of a perfect alignment would fail PCK at 0.
+EDGE_TOLERANCE = 1e-6
 #: Hands worked on at a time: small enough for the processor's cache.
 CHUNK = 2048
 
@@ -151,6 +154,7 @@ def histogram_bin(
     values: Float[np.ndarray, "*batch"], edges: Float[np.ndarray, edges]
 ) -> Int[np.ndarray, "*batch"]:
     """Return how many edges lie below each value: PCK at an edge counts bins up to its own."""
+    values = np.maximum(values - EDGE_TOLERANCE, 0.0)
     if len(edges) > 1 and np.array_equal(edges, np.arange(len(edges))):
         return np.minimum(np.ceil(values), len(edges)).astype(np.int64)
     return np.searchsorted(edges, values, side="left")
@@ -173,7 +177,7 @@ def acceleration_sums(
     group: Int[np.ndarray, rows],
     groups: int,
 ) -> Float[np.ndarray, "groups 2"]:
-    """Sum and count of acceleration errors (m/s^2) of joints whose last three rows are evenly spaced.
+    """Sum and count of acceleration errors (m/s^2) of joints with three evenly spaced rows.
 
     `interval` is the spacing in seconds where the row and the two before it belong together, else
     0 or NaN; the first two rows of a block have no predecessors here.

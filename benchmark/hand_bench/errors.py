@@ -23,6 +23,8 @@ CODES: dict[str, str] = {
     "HB111": "A column has a type that cannot hold what it should.",
     "HB112": "A list has the wrong number of values.",
     "HB113": "The file's metadata contradicts the track, or names something unknown.",
+    "HB114": "A hand_side is neither right nor left.",
+    "HB115": "A 2.5D hand has only a part of uv, depth and root_depth.",
     "HB120": "The hands have the wrong size: probably another unit.",
     "HB121": "Values are far outside anything a camera could see.",
     "HB122": "A hand has all its joints at one point.",
@@ -31,7 +33,6 @@ CODES: dict[str, str] = {
     "HB125": "A list of joints has nulls inside.",
     "HB126": "A depth in front of the camera is not positive.",
     "HB127": "No row answers any hand.",
-    "HB128": "A protocol's number is asked for a file that cannot give it.",
     "HB201": "The dataset has not been prepared on this machine.",
     "HB202": "Official files are missing.",
     "HB203": "An official file is damaged or has another form than documented.",
@@ -94,7 +95,7 @@ class BaselineError(HandBenchError):
 
 
 def unknown_name(kind: str, name: str, known: Sequence[str], code: str = "HB301") -> Problem:
-    """Build the problem of a name that does not exist: the nearest and all known ones are listed."""
+    """Build the problem of an unknown name: the nearest and all known ones are listed."""
     near = difflib.get_close_matches(name, known, n=1)
     return Problem(
         code,

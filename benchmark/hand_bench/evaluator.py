@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from hand_bench import engine_numpy, errors_file, pairing, scoring
 from hand_bench.annotations import Annotations
+from hand_bench.arrow import numbers
 from hand_bench.blocks import BlockSums, Canonical, sum_block
 from hand_bench.checks import ValueChecks
 from hand_bench.data import open_annotations, quiet
@@ -104,15 +105,22 @@ def evaluate(
         HB301 for unknown names, HB302 where nothing is selected.
     """
     machine = Evaluator(
-        track, annotations, sequences=sequences, limit=limit, allow_missing=allow_missing,
-        resamples=resamples, seed=seed, engine=engine,
-    )  # fmt: skip
+        track,
+        annotations,
+        sequences=sequences,
+        limit=limit,
+        allow_missing=allow_missing,
+        resamples=resamples,
+        seed=seed,
+        engine=engine,
+    )
     if protocol != "all":
         machine.track.protocol(protocol)
     source = open_predictions(preds)
     source.declared = override(source.declared, units=units, joint_set=joint_set, frame=frame)
-    machine.score_file(source, errors=errors, workers=workers, trust_units=units is not None,
-                       progress=progress)  # fmt: skip
+    machine.score_file(
+        source, errors=errors, workers=workers, trust_units=units is not None, progress=progress
+    )
     return machine.scores(protocol)
 
 
@@ -189,8 +197,14 @@ class Evaluator:
         with ThreadPoolExecutor(1) as side_job:
             digest = side_job.submit(lambda: source.sha256)
             try:
-                self._run(pairing.in_order(self.selection, canonical.columns, source, checks),
-                          canonical, errors, workers, progress, checks)  # fmt: skip
+                self._run(
+                    pairing.in_order(self.selection, canonical.columns, source, checks),
+                    canonical,
+                    errors,
+                    workers,
+                    progress,
+                    checks,
+                )
                 self.coverage = pairing.Coverage(self.selection.size, self.selection.size)
             except pairing.OutOfOrder:
                 self._score_reordered(source, errors, workers, trust_units, progress)
@@ -215,8 +229,15 @@ class Evaluator:
         pairs = pairing.reordered(self.selection, canonical.columns, source, checks, position)
         self._run(pairs, canonical, errors, workers, progress, checks)
 
-    def _run(self, pairs: Iterator[pairing.Pair], canonical: Canonical, errors, workers, progress,
-             checks: ValueChecks) -> None:  # fmt: skip
+    def _run(
+        self,
+        pairs: Iterator[pairing.Pair],
+        canonical: Canonical,
+        errors,
+        workers,
+        progress,
+        checks: ValueChecks,
+    ) -> None:
         """Read in this thread, compute in `workers` others, add up in order."""
         engine = self._engine(self.selection.size)
         workers = workers or max(1, min(2, (os.cpu_count() or 2)))
@@ -262,11 +283,8 @@ class Evaluator:
         if self._seen is None:
             self._ids = self.selection.ids()
             self._seen = np.zeros(len(self._ids), bool)
-        position = (
-            pc.index_in(source.ids(), value_set=self._ids)
-            .fill_null(-1)
-            .to_numpy(zero_copy_only=False)
-        )
+        found = pc.index_in(source.ids(), value_set=self._ids)
+        position = numbers(found, null=-1).astype(np.int64)
         self._refuse_unknown(source, position)
         rows = np.zeros(self.annotations.rows, bool)
         inside = np.arange(self.annotations.rows)
@@ -317,18 +335,25 @@ class Evaluator:
         if unknown.any():
             example = ids[int(unknown.argmax())].as_py()
             problems.append(
-                Problem("HB105", source.name, f"{int(unknown.sum()):,} ids are not in track "
-                        f"{self.track.name}, e.g. {example}.")
-            )  # fmt: skip
+                Problem(
+                    "HB105",
+                    source.name,
+                    f"{int(unknown.sum()):,} ids are not in track "
+                    f"{self.track.name}, e.g. {example}.",
+                )
+            )
         known = position[~unknown]
         again = self._seen[known]  # type: ignore[index]
         repeated = len(known) - len(np.unique(known)) if source.layout.kind != "crops" else 0
         if again.any() or repeated:
             problems.append(
-                Problem("HB106", source.name,
-                        f"{int(again.sum()) + repeated:,} samples were given before.",
-                        cause="A sampler that pads the last batch?")
-            )  # fmt: skip
+                Problem(
+                    "HB106",
+                    source.name,
+                    f"{int(again.sum()) + repeated:,} samples were given before.",
+                    cause="A sampler that pads the last batch?",
+                )
+            )
         if problems:
             raise SubmissionError(problems)
 
@@ -344,8 +369,12 @@ class Evaluator:
         if problems:
             raise SubmissionError(problems)
         return ValueChecks(
-            source.name, source.declared, self.track.hand_length, source.layout.image_space, trust_units
-        )  # fmt: skip
+            source.name,
+            source.declared,
+            self.track.hand_length,
+            source.layout.image_space,
+            trust_units,
+        )
 
     def _canonical(self, source: PredictionSource) -> Canonical:
         return Canonical(self.track, source.declared, source.layout.image_space, self.time_blocks)
@@ -368,9 +397,13 @@ class Evaluator:
             if self.engine_name == "auto":
                 return engine_numpy
             raise HandBenchError(
-                Problem("HB401", "engine", "numba is not installed.",
-                        fix="pip install 'hand-bench[fast]'")
-            ) from error  # fmt: skip
+                Problem(
+                    "HB401",
+                    "engine",
+                    "numba is not installed.",
+                    fix="pip install 'hand-bench[fast]'",
+                )
+            ) from error
         return engine_numba
 
 
@@ -393,14 +426,18 @@ def select(
         column = annotations.table(["sequence"]).column("sequence").combine_chunks()
         names = column.dictionary.to_pylist()
         chosen = np.array([any(_matches(name, p) for p in sequences) for name in names])
-        rows = chosen[column.indices.to_numpy()]
+        rows = chosen[numbers(column.indices)]
         partial.append(f"sequences {', '.join(sequences)}")
         if not rows.any():
             near = ", ".join(names[:3])
             raise TrackError(
-                Problem("HB302", "", f"no sequence matches {', '.join(sequences)}.",
-                        fix=f"Sequences are called {near}, ...; patterns like '*/{names[0][-6:]}' work.")
-            )  # fmt: skip
+                Problem(
+                    "HB302",
+                    "",
+                    f"no sequence matches {', '.join(sequences)}.",
+                    fix=f"Sequences are called {near}, ...; patterns with * work.",
+                )
+            )
     if limit is not None:
         if limit < 1:
             raise TrackError(Problem("HB302", "", f"--limit {limit} leaves no sample."))
@@ -419,16 +456,24 @@ def declaration_problems(source: PredictionSource, track: Track) -> list[Problem
     problems = []
     if declared.track and declared.track != track.name:
         problems.append(
-            Problem("HB113", source.name, f"was written for track {declared.track!r}, not "
-                    f"{track.name!r}.", cause="Another track's file?",
-                    fix=f"`--track {declared.track}`, or write it again with track={track.name!r}.")
-        )  # fmt: skip
+            Problem(
+                "HB113",
+                source.name,
+                f"was written for track {declared.track!r}, not {track.name!r}.",
+                cause="Another track's file?",
+                fix=f"`--track {declared.track}`, or write it again with track={track.name!r}.",
+            )
+        )
     for item in declared.inputs:
         name, _, value = item.partition(":")
         if name not in track.inputs or value not in track.inputs[name]:
             known = [f"{n}:{v}" for n, values in track.inputs.items() for v in values]
             problems.append(
-                Problem("HB113", source.name, f"declares the input {item!r}.",
-                        fix=f"Known for {track.name}: {', '.join(known)}.")
-            )  # fmt: skip
+                Problem(
+                    "HB113",
+                    source.name,
+                    f"declares the input {item!r}.",
+                    fix=f"Known for {track.name}: {', '.join(known)}.",
+                )
+            )
     return problems

@@ -136,7 +136,7 @@ def permutation(source: str, target: str) -> Int[np.ndarray, joints]:
 def convert(
     joints: Float[np.ndarray, "*batch joints xyz"], source: str, target: str
 ) -> Float[np.ndarray, "*batch joints xyz"]:
-    """Reorder the joints of one hand from set `source` to set `target` (exact permutations only)."""
+    """Reorder the joints of one hand from `source` to `target` (exact permutations only)."""
     return joints[..., permutation(source, target), :]
 
 

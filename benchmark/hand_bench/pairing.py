@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hand_bench.annotations import BATCH, AnnotationBatch, Annotations
+from hand_bench.arrow import numbers
 from hand_bench.checks import ValueChecks
-from hand_bench.errors import Problem, SubmissionError
+from hand_bench.columns import not_null, strings, text_at
+from hand_bench.errors import Problem
 from hand_bench.layouts import Hand, PredictionBlock
 from hand_bench.sources import PredictionSource
 
@@ -133,33 +135,24 @@ class _Rechunked:
 def join(selection: Selection, source: PredictionSource) -> tuple[np.ndarray, Coverage]:
     """Find every row's expected sample: its position, or -1 for a row that is not expected.
 
-    Raises
-    ------
-    SubmissionError
-        HB107 for null ids.
+    Rows whose id is null are in no count: they are findings of their blocks (HB107).
     """
     ids = source.ids()
     expected = selection.ids()
-    if ids.null_count:
-        raise SubmissionError(
-            Problem("HB107", source.name, f"{ids.null_count:,} ids are null.",
-                    fix="Every row needs the sample_id it answers.")
-        )  # fmt: skip
-    found = pc.index_in(ids, value_set=expected)
-    position = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    position = _positions(ids, expected)
     known = position >= 0
     key = position
     if source.layout.kind == "crops":
-        sides = [pc.equal(t.column(0), "left") for t in source.tables(["hand_side"])]
-        key = position * 2 + pa.concat_arrays(sides).to_numpy(zero_copy_only=False)
-    per_key = np.bincount(key[known], minlength=0)
+        side = np.concatenate([_side_codes(t.column(0)) for t in source.tables(["hand_side"])])
+        # Rows of an unknown side repeat nothing: they are findings of their blocks (HB114).
+        key = np.where(known & (side >= 0), position * 2 + side, -1)
+    per_key = np.bincount(key[key >= 0], minlength=0)
     seen = np.zeros(len(expected), bool)
     seen[position[known]] = True
-    extra = ~known
+    extra = ~known & not_null(ids)
     if selection.rows is not None and extra.any():
-        extra[extra] = pc.is_null(
-            pc.index_in(ids.filter(pa.array(extra)), value_set=selection.annotations.ids())
-        ).to_numpy(zero_copy_only=False)
+        others = ids.filter(pa.array(extra))
+        extra[extra] = _positions(others, selection.annotations.ids()) < 0
     coverage = Coverage(
         expected=len(expected),
         found=int(seen.sum()),
@@ -171,6 +164,15 @@ def join(selection: Selection, source: PredictionSource) -> tuple[np.ndarray, Co
     return position, coverage
 
 
+def _positions(ids: pa.Array, expected: pa.Array) -> np.ndarray:
+    return numbers(pc.index_in(ids, value_set=expected), null=-1).astype(np.int64)
+
+
+def _side_codes(column: pa.Array) -> np.ndarray:
+    """0 for right, 1 for left, -1 for anything else."""
+    return _positions(strings(column), pa.array(["right", "left"]))
+
+
 def _add_examples(coverage, ids, expected, seen, extra, key, per_key) -> None:
     if coverage.missing:
         missing = expected.filter(pa.array(~seen))
@@ -180,15 +182,17 @@ def _add_examples(coverage, ids, expected, seen, extra, key, per_key) -> None:
             set(whole) - set(_sequences(expected.filter(pa.array(seen))))
         )
     if coverage.extra:
-        coverage.examples["extra"] = ids.filter(pa.array(extra))[:3].to_pylist()
+        rows = np.flatnonzero(extra)[:3]
+        coverage.examples["extra"] = [text_at(ids, int(row)) for row in rows]
     if coverage.duplicate:
-        repeated = np.flatnonzero(per_key > 1)[:3]
-        first = [int(np.flatnonzero(key == k)[1]) for k in repeated]
-        coverage.examples["duplicate"] = [f"row {r:,} ({ids[r].as_py()})" for r in first]
+        first, again = np.flatnonzero(key == int(np.argmax(per_key > 1)))[:2]
+        coverage.examples["duplicate"] = [
+            f"{text_at(ids, int(first))} in rows {first:,} and {again:,}"
+        ]
 
 
 def _sequences(ids: pa.Array) -> list[str]:
-    """The folders of the ids: everything before the last two parts (camera and frame)."""
+    """Return the folders of the ids: everything before the last two parts (camera and frame)."""
     return pc.unique(pc.replace_substring_regex(ids, r"(/[^/]+){1,2}$", "")).to_pylist()
 
 
@@ -303,39 +307,48 @@ def _slice(block: PredictionBlock, start: int, length: int, ids: pa.Array) -> Pr
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[start : start + length]
 
-    hands = [Hand(*(cut(getattr(h, p)) for p in ("joints", "found", "score", "root_depth")))  # type: ignore[arg-type]
-             for h in block.hands]  # fmt: skip
+    hands = [
+        Hand(*(cut(getattr(h, p)) for p in ("joints", "found", "score", "root_depth")))  # type: ignore[arg-type]
+        for h in block.hands
+    ]
     return PredictionBlock(ids, *hands, cut(block.left_root), cut(block.relative_root_depth))
 
 
 def coverage_problems(coverage: Coverage, name: str, track: str) -> list[Problem]:
     """Turn missing, extra and repeated ids into problems."""
-    problems = []
+    template = f"`hand-bench template --track {track} -o FILE` writes every id that is asked for"
     examples = {kind: ", ".join(ids) for kind, ids in coverage.examples.items()}
+    problems = []
     if coverage.missing:
-        whole = len(coverage.absent_sequences)
-        cause = f"{whole:,} sequences are absent entirely, e.g. {coverage.absent_sequences[0]}: a filter " \
-                "before prediction?" if whole else "Samples that failed and were dropped?"  # fmt: skip
-        problems.append(
-            Problem("HB104", name,
-                    f"{coverage.missing:,} of {coverage.expected:,} samples are missing, "
-                    f"e.g. {coverage.examples['missing'][0]}.", cause,
-                    f"`hand-bench template --track {track} -o FILE` writes every id that is asked for; "
-                    "`--allow-missing` scores what is there.")
-        )  # fmt: skip
+        verb = "is" if coverage.missing == 1 else "are"
+        what = f"{coverage.missing:,} of {coverage.expected:,} samples {verb} missing"
+        what += f", e.g. {coverage.examples['missing'][0]}."
+        fix = f"`hand-bench evaluate FILE --track {track} --allow-missing` scores what is there"
+        fix = f"{template}; {fix}."
+        problems.append(Problem("HB104", name, what, _why_missing(coverage), fix))
     if coverage.extra:
-        problems.append(
-            Problem("HB105", name,
-                    f"{coverage.extra:,} ids are not in track {track}, e.g. {examples['extra']}.",
-                    "A file of another track, split or release?" if not coverage.found
-                    else "Samples of another split, or ids that were edited?",
-                    f"`hand-bench template --track {track} -o FILE` writes the ids.")
-        )  # fmt: skip
+        noun = "id is" if coverage.extra == 1 else "ids are"
+        what = f"{coverage.extra:,} {noun} not in track {track}, e.g. {examples['extra']}."
+        cause = "A file of another track, split or release?"
+        if coverage.found:
+            cause = "Samples of another split, or ids that were edited?"
+        problems.append(Problem("HB105", name, what, cause, f"{template}."))
     if coverage.duplicate:
-        problems.append(
-            Problem("HB106", name,
-                    f"{coverage.duplicate:,} samples occur more than once, e.g. {examples['duplicate']}.",
-                    "Overlapping shards, or a sampler that pads the last batch?",
-                    "Keep one row per sample (or per sample and hand_side).")
-        )  # fmt: skip
+        noun = "sample occurs" if coverage.duplicate == 1 else "samples occur"
+        what = f"{coverage.duplicate:,} {noun} more than once, e.g. {examples['duplicate']}."
+        cause = "Overlapping shards, or a sampler that pads the last batch?"
+        fix = "Keep one row per sample (or per sample and hand_side)."
+        problems.append(Problem("HB106", name, what, cause, fix))
     return problems
+
+
+def _why_missing(coverage: Coverage) -> str:
+    absent = coverage.absent_sequences
+    if not coverage.found:
+        return "No sample of the track is there."
+    if not absent:
+        return "Samples that failed and were dropped?"
+    many = f"1 sequence is absent entirely, {absent[0]}"
+    if len(absent) > 1:
+        many = f"{len(absent):,} sequences are absent entirely, e.g. {absent[0]}"
+    return f"{many}: a filter before prediction?"

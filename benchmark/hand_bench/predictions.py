@@ -305,7 +305,7 @@ def write_table(path: str | Path, table: pa.Table) -> None:
 
 
 def writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a Parquet writer with the settings that suit joints (byte-stream split, no dictionary)."""
+    """Open a Parquet writer with settings that suit joints: byte-stream split, no dictionary."""
     split = [f"{f.name}.list.element" for f in schema if pa.types.is_fixed_size_list(f.type)]
     return pq.ParquetWriter(
         path,

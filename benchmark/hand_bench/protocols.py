@@ -158,28 +158,50 @@ _ANNOTATORS = ("H", "H-SH", "H-IH", "M", "M-SH", "M-IH")
 _EVERY = (*_SINGLE_INTERACTING, *_ANNOTATORS)
 
 _OFFICIAL_MPJPE = Measure(
-    "MPJPE", "mm", False, "align:wrist|joints:21+wrist|mean:joint,sample",
-    _macro, lambda view: view.total("found_hands"), "error",
+    "MPJPE",
+    "mm",
+    False,
+    "align:wrist|joints:21+wrist|mean:joint,sample",
+    _macro,
+    lambda view: view.total("found_hands"),
+    "error",
     fields=("error", "count"),
-)  # fmt: skip
+)
 _POOLED_MPJPE = Measure(
-    "MPJPE", "mm", False, "align:wrist|joints:21+wrist|mean:pooled",
-    _pooled, lambda view: view.total("found_hands"), "error",
+    "MPJPE",
+    "mm",
+    False,
+    "align:wrist|joints:21+wrist|mean:pooled",
+    _pooled,
+    lambda view: view.total("found_hands"),
+    "error",
     fields=("error", "count"),
-)  # fmt: skip
+)
 _MRRPE = Measure(
-    "MRRPE", "mm", False, "root:wrist|mean:sample",
-    _ratio_of("mrrpe", "mrrpe_count"), lambda view: view["mrrpe_count"], "error",
-    unanswered="mrrpe_unanswered", fields=("mrrpe", "mrrpe_count"),
-)  # fmt: skip
+    "MRRPE",
+    "mm",
+    False,
+    "root:wrist|mean:sample",
+    _ratio_of("mrrpe", "mrrpe_count"),
+    lambda view: view["mrrpe_count"],
+    "error",
+    unanswered="mrrpe_unanswered",
+    fields=("mrrpe", "mrrpe_count"),
+)
 
 
 def _presence(ties: str, field: str) -> Measure:
     return Measure(
-        "handedness accuracy", "", True, f"both hands|threshold:0.5|ties:{ties}",
-        _ratio_of(field, "presence_checked"), lambda view: view["presence_checked"], "absent",
-        unanswered="", fields=(field, "presence_checked"),
-    )  # fmt: skip
+        "handedness accuracy",
+        "",
+        True,
+        f"both hands|threshold:0.5|ties:{ties}",
+        _ratio_of(field, "presence_checked"),
+        lambda view: view["presence_checked"],
+        "absent",
+        unanswered="",
+        fields=(field, "presence_checked"),
+    )
 
 
 INTERHAND_OFFICIAL = Protocol(
@@ -201,40 +223,83 @@ INTERHAND_MMPOSE = Protocol(
     ),
 )
 _HAND_MPJPE = Measure(
-    "MPJPE", "mm", False, "align:wrist|joints:20|mean:hand",
-    _ratio_of("hand_error", "found_hands"), lambda view: view.total("found_hands"), "found",
-    unanswered="", fields=("hand_error", "found_hands"),
-)  # fmt: skip
+    "MPJPE",
+    "mm",
+    False,
+    "align:wrist|joints:20|mean:hand",
+    _ratio_of("hand_error", "found_hands"),
+    lambda view: view.total("found_hands"),
+    "found",
+    unanswered="",
+    fields=("hand_error", "found_hands"),
+)
 _PA_MPJPE = Measure(
-    "PA-MPJPE", "mm", False, "align:similarity:valid|joints:20|mean:hand",
-    _ratio_of("pa_hand_error", "pa_hands"), lambda view: view.total("pa_hands"), "found",
-    unanswered="", fields=("pa_hand_error", "pa_hands"),
-)  # fmt: skip
+    "PA-MPJPE",
+    "mm",
+    False,
+    "align:similarity:valid|joints:20|mean:hand",
+    _ratio_of("pa_hand_error", "pa_hands"),
+    lambda view: view.total("pa_hands"),
+    "found",
+    unanswered="",
+    fields=("pa_hand_error", "pa_hands"),
+)
 _MEPE = Measure(
-    "MEPE", "mm", False, "align:none|joints:21|mean:hand",
-    _ratio_of("absolute", "found_hands"), lambda view: view.total("found_hands"), "found",
-    unanswered="", needs_camera_space=True, fields=("absolute", "found_hands"),
-)  # fmt: skip
+    "MEPE",
+    "mm",
+    False,
+    "align:none|joints:21|mean:hand",
+    _ratio_of("absolute", "found_hands"),
+    lambda view: view.total("found_hands"),
+    "found",
+    unanswered="",
+    needs_camera_space=True,
+    fields=("absolute", "found_hands"),
+)
 _FOUND_MRRPE = Measure(
-    "MRRPE", "mm", False, "root:wrist|mean:sample",
-    _ratio_of("mrrpe", "mrrpe_count"), lambda view: view["mrrpe_count"], "found",
-    unanswered="", fields=("mrrpe", "mrrpe_count"),
-)  # fmt: skip
+    "MRRPE",
+    "mm",
+    False,
+    "root:wrist|mean:sample",
+    _ratio_of("mrrpe", "mrrpe_count"),
+    lambda view: view["mrrpe_count"],
+    "found",
+    unanswered="",
+    fields=("mrrpe", "mrrpe_count"),
+)
 _AP = Measure(
-    "hand AP", "", True, "mean:side|steps|scores:256 logit levels",
-    average_precision, lambda view: view["presence_checked"], "absent",
-    unanswered="", fields=("scores",),
-)  # fmt: skip
+    "hand AP",
+    "",
+    True,
+    "mean:side|steps|scores:256 logit levels",
+    average_precision,
+    lambda view: view["presence_checked"],
+    "absent",
+    unanswered="",
+    fields=("scores",),
+)
 _RECALL = Measure(
-    "hand recall", "", True, "true hands answered",
-    _ratio_of("found_hands", "true_hands"), lambda view: view.total("true_hands"), "fail",
-    unanswered="", fields=("found_hands", "true_hands"),
-)  # fmt: skip
+    "hand recall",
+    "",
+    True,
+    "true hands answered",
+    _ratio_of("found_hands", "true_hands"),
+    lambda view: view.total("true_hands"),
+    "fail",
+    unanswered="",
+    fields=("found_hands", "true_hands"),
+)
 _ACCELERATION = Measure(
-    "acceleration error", "m/s²", False, "align:wrist|joints:20|mean:pooled|gaps:even triples only",
-    _ratio_of("acceleration", "acceleration_count"), lambda view: view.total("acceleration_count"),
-    "found", unanswered="", fields=("acceleration", "acceleration_count"),
-)  # fmt: skip
+    "acceleration error",
+    "m/s²",
+    False,
+    "align:wrist|joints:20|mean:pooled|gaps:even triples only",
+    _ratio_of("acceleration", "acceleration_count"),
+    lambda view: view.total("acceleration_count"),
+    "found",
+    unanswered="",
+    fields=("acceleration", "acceleration_count"),
+)
 
 RECOMMENDED = Protocol(
     "recommended",

@@ -19,7 +19,7 @@ class Score:
     """One number: what it is, over what, made how, how sure.
 
     `n` counts what was averaged over: hands, samples or joints, as the metric says. `value` is
-    None where there is nothing to average, or where the protocol does not allow it; `note` says why.
+    None where there is nothing to average or the protocol does not allow it; `note` says why.
     """
 
     metric: str
@@ -110,8 +110,10 @@ class Result:
     def __str__(self) -> str:
         lines = [f"{self.track['name']} v{self.track['version']}"]
         for s in self.scores:
-            lines.append(f"{s.protocol:12} {s.metric:20} {s.subset:5} {s.text():>9} {s.unit:5}"
-                         f" [{s.interval_text()}]")  # fmt: skip
+            lines.append(
+                f"{s.protocol:12} {s.metric:20} {s.subset:5} {s.text():>9} {s.unit:5}"
+                f" [{s.interval_text()}]"
+            )
         return "\n".join(lines)
 
 
@@ -121,6 +123,7 @@ def nine_digits(value: float) -> float | None:
 
 
 def rounded(value: Any) -> Any:
+    """Round every number of plain data to nine significant digits."""
     if isinstance(value, bool | int | str) or value is None:
         return value
     if isinstance(value, float):

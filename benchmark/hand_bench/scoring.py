@@ -136,7 +136,7 @@ class _SubsetTable:
 
 
 def _input_parts(track: Track, declared: tuple[str, ...]) -> list[str]:
-    """Return `boxes:...` and `depth:...` for the signature; "undeclared" where the file is silent."""
+    """Return `boxes:...` and `depth:...` for signatures; "undeclared" where a file is silent."""
     given = dict(item.split(":", 1) for item in declared)
     return [
         f"{'depth' if n == 'root_depth' else n}:{given.get(n, 'undeclared')}" for n in track.inputs
@@ -177,18 +177,26 @@ def _details(track: Track, tables: dict[str, _SubsetTable]) -> dict[str, Any]:
             "per_joint": _per_joint(joint_means(view)),
             "per_joint_procrustes": _per_joint(joint_means(view, "pa_error", "pa_count")),
             "per_finger": _per_finger(view),
-            "per_side": dict(zip(HAND_SIDES, _floats(ratio(view["hand_error"], view["found_hands"])),
-                                 strict=True)),
+            "per_side": dict(
+                zip(
+                    HAND_SIDES, _floats(ratio(view["hand_error"], view["found_hands"])), strict=True
+                )
+            ),
             "pck": _floats(pck_curve(view)[:inside]),
             "pa_pck": _floats(pck_curve(view, "pa_histogram", "pa_missed_joints")[:inside]),
-            "hands": {"true": int(view.total("true_hands")), "found": int(view.total("found_hands"))},
-        }  # fmt: skip
+            "hands": {
+                "true": int(view.total("true_hands")),
+                "found": int(view.total("found_hands")),
+            },
+        }
     return details
 
 
 def _per_joint(means: np.ndarray) -> dict[str, dict[str, float | None]]:
-    return {side: dict(zip(OPENPOSE.joints, _floats(row), strict=True))
-            for side, row in zip(HAND_SIDES, means, strict=True)}  # fmt: skip
+    return {
+        side: dict(zip(OPENPOSE.joints, _floats(row), strict=True))
+        for side, row in zip(HAND_SIDES, means, strict=True)
+    }
 
 
 def _per_finger(view: SumsView) -> dict[str, float | None]:

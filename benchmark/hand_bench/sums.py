@@ -142,7 +142,7 @@ class Sums:
         self.add(other.rows, other.values[: len(other.rows)])
 
     def clusters(self, chosen: Callable[[Cell], bool]) -> tuple[list[str], SumsView]:
-        """Return the cluster names and their sums over the chosen cells, clusters sorted by name."""
+        """Return the clusters, sorted by name, and their sums over the chosen cells."""
         totals: dict[str, np.ndarray] = {}
         for (cell, cluster), row in self.rows.items():
             if chosen(cell):

@@ -1,4 +1,7 @@
-"""Tracks: one leaderboard table each, as values. A published track never changes: it gets a version."""
+"""Tracks: one leaderboard table each, as values.
+
+A published track never changes: a change is a new version.
+"""
 
 from __future__ import annotations
 
@@ -89,12 +92,19 @@ _INTERHAND_SUBSETS = (
     Subset("all", "every sample", {}),
     Subset("H", "human-annotated", {"annotator": ("human",)}),
     Subset("H-SH", "human-annotated, single hand", {"annotator": ("human",), "hand_type": _SINGLE}),
-    Subset("H-IH", "human-annotated, interacting", {"annotator": ("human",), "hand_type": _INTERACTING}),
+    Subset(
+        "H-IH", "human-annotated, interacting", {"annotator": ("human",), "hand_type": _INTERACTING}
+    ),
     Subset("M", "machine-annotated", {"annotator": ("machine",)}),
-    Subset("M-SH", "machine-annotated, single hand", {"annotator": ("machine",), "hand_type": _SINGLE}),
-    Subset("M-IH", "machine-annotated, interacting",
-           {"annotator": ("machine",), "hand_type": _INTERACTING}),
-)  # fmt: skip
+    Subset(
+        "M-SH", "machine-annotated, single hand", {"annotator": ("machine",), "hand_type": _SINGLE}
+    ),
+    Subset(
+        "M-IH",
+        "machine-annotated, interacting",
+        {"annotator": ("machine",), "hand_type": _INTERACTING},
+    ),
+)
 
 INTERHAND26M = Track(
     name="interhand26m",
@@ -114,7 +124,8 @@ INTERHAND26M = Track(
     truth="public",
     source="Moon et al., InterHand2.6M, ECCV 2020; official evaluate",
     licence="CC-BY-NC 4.0 (data)",
-    obtain="download annotations v1.0 (5 fps) from the dataset's homepage, unpack so that ROOT holds "
+    obtain="download annotations v1.0 (5 fps) from the dataset's homepage, unpack so that "
+    "ROOT holds "
     "annotations/test/InterHand2.6M_test_*.json, then: hand-bench data prepare interhand26m ROOT",
     samples=849_160,
 )

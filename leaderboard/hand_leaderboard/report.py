@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import io
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +24,9 @@ from hand_bench.array_types import Bool, Float, Int
 from hand_bench.data import open_annotations, quiet
 from hand_bench.errors import HandBenchError, Problem
 from hand_bench.evaluator import evaluate
+from hand_bench.geometry import project
 from hand_bench.joint_sets import FINGERS, HAND_SIDES
+from hand_bench.metrics import auc
 from hand_bench.predictions import open_predictions
 from hand_bench.results import Result, Score
 from hand_bench.show import Sample, draw_sample_2d, draw_sample_3d, read_samples
@@ -95,11 +95,12 @@ def report(
     for k, sample in enumerate(worst):
         cards.append(_card(sample, k))
         progress("drawing", k + 1, len(worst))
+    tables = [_score_table(result, p.name, p.source) for p in track.protocols]
     page = template.render(
         track=track,
         result=result,
         name=Path(result.predictions["path"] or "predictions").name,
-        tables=[_score_table(result, p.name, p.source) for p in track.protocols],
+        tables=sorted(tables, key=lambda table: table["name"] != track.primary.protocol),
         subsets=_subset_rows(result, track),
         fingers=_finger_rows(result),
         finger_names=FINGERS,
@@ -148,17 +149,12 @@ def report_command(
     workers
         Threads that score.
     """
-    try:
-        from hand_bench.cli.console import progress_bar
-    except ImportError:
-
-        def progress_bar():
-            return nullcontext(quiet)
+    from hand_bench.cli.console import progress_bar, write
 
     with progress_bar() as progress:
         report(preds, track=track, out=output, annotations=annotations, units=units,
                joint_set=joint_set, frame=frame, workers=workers, progress=progress)  # fmt: skip
-    sys.stdout.write(f"{output}\n")
+    write(str(output))
 
 
 class HandErrors:
@@ -210,13 +206,14 @@ class HandErrors:
         size = len(self.names)
         found = np.bincount(self.cluster, self.found.sum(axis=1), size)
         missed = np.bincount(self.cluster, (self.true & ~self.found).sum(axis=1), size)
+        missed = missed.astype(int).tolist()
         total = np.bincount(self.cluster, np.where(self.found, self.mpjpe, 0).sum(axis=1), size)
         mean = np.divide(total, found, out=np.full(size, -1.0), where=found > 0)
         return [
-            {"name": self.names[k], "mean": mean[k], "hands": int(found[k]), "missed": int(missed[k])}
+            {"name": self.names[k], "mean": mean[k], "hands": int(found[k]), "missed": missed[k]}
             for k in np.argsort(-mean, kind="stable")[:count]
             if found[k]
-        ]  # fmt: skip
+        ]
 
     def worst_samples(self, count: int = WORST, per_cluster: int = PER_CLUSTER) -> list[str]:
         """Ids of the samples with the worst hand, at most `per_cluster` of one cluster."""
@@ -262,11 +259,12 @@ def _score_table(result: Result, protocol: str, source: str) -> dict[str, Any]:
 
 
 def _subset_rows(result: Result, track: Track) -> dict[str, Any]:
-    """The recommended scores that every subset has, in their order, with what a subset means."""
+    """Return the recommended scores that every subset has, with what each subset means."""
     scores = [s for s in result.scores if s.protocol == "recommended"]
     by_subset: dict[str, dict[str, Score]] = {}
     for score in scores:
         by_subset.setdefault(score.subset, {})[score.metric] = score
+    by_subset = dict(sorted(by_subset.items(), key=lambda item: item[0] != "all"))
     meanings = {s.name: s.meaning for s in track.subsets}
     shown = [m for m in dict.fromkeys(s.metric for s in scores)
              if all(m in row for row in by_subset.values())]  # fmt: skip
@@ -282,7 +280,7 @@ def _subset_rows(result: Result, track: Track) -> dict[str, Any]:
 
 
 def _finger_rows(result: Result) -> list[dict[str, Any]]:
-    """Mean wrist-aligned error of each finger and hand side, for the main subsets that are there."""
+    """Return the mean wrist-aligned error of each finger and hand side, for the main subsets."""
     rows = []
     for name in MAIN_SUBSETS:
         found = result.details.get(name)
@@ -299,7 +297,8 @@ def _plots(result: Result, hands: HandErrors) -> dict[str, Markup]:
     pck = drawing.new_figure(9.6, 3.5)
     for k, (kind, title) in enumerate((("pck", "wrists aligned"), ("pa_pck", "Procrustes"))):
         axes = pck.add_subplot(1, 2, k + 1)
-        curves = {name: drawing.curve(result, name, kind) for name in known}
+        found = {name: drawing.curve(result, name, kind) for name in known}
+        curves = {f"{n}  AUC {100 * auc(v, thresholds):.1f}": v for n, v in found.items()}
         drawing.draw_shares(axes, thresholds, curves)
         axes.set(xlabel="threshold, mm", ylabel="joints within it, %" if k == 0 else "")
         axes.set_title(title, color=drawing.INK, fontsize=10, loc="left")
@@ -319,7 +318,7 @@ def _plots(result: Result, hands: HandErrors) -> dict[str, Markup]:
 
 
 def _round_up(errors: Float[np.ndarray, hands]) -> float:
-    """A round length (mm) that nearly all errors stay below, between 20 and 200."""
+    """Return a round length (mm) that nearly all errors stay below, between 20 and 200."""
     highest = np.quantile(errors, 0.995) if errors.size else 50.0
     return float(np.clip(np.ceil(highest / 10) * 10, 20, 200))
 
@@ -338,30 +337,29 @@ def _card(sample: Sample, number: int) -> dict[str, Any]:
 
 
 def _photograph(sample: Sample) -> str:
-    """The part of the picture around the hands with both drawn on it, as a data URL."""
+    """Draw truth and prediction over the picture, around the hands; a data URL."""
     figure = drawing.new_figure(2.8, 2.1, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
-    figure.set_facecolor("#464646")
     draw_sample_2d(axes, sample, sample.picture())
     left, right, top, bottom = _around_hands(sample)
-    axes.set(xlim=(left, right), ylim=(bottom, top))
+    axes.set(xlim=(left, right), ylim=(bottom, top), facecolor="#464646")
     stream = io.BytesIO()
     figure.savefig(stream, format="jpg", dpi=200, pil_kwargs={"quality": 80})
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _around_hands(sample: Sample, shape: float = 4 / 3) -> tuple[float, float, float, float]:
-    """Left, right, top and bottom of a 4:3 window (pixels) around the true hands."""
-    from hand_bench.geometry import project
-
+    """Return left, right, top and bottom of a 4:3 window (pixels) around the true hands."""
     spots = np.concatenate([project(h.gt, sample.K)[h.annotated] for h in sample.hands])
-    spots = np.clip(spots[np.isfinite(spots).all(axis=1)], 0, sample.size)
-    if not len(spots):
-        spots = np.array([[0.0, 0.0], sample.size])
-    low, high = spots.min(axis=0), spots.max(axis=0)
-    height = 1.35 * max((high[0] - low[0]) / shape, high[1] - low[1], sample.size[1] / 6)
-    x, y = (low + high) / 2
-    return x - shape * height / 2, x + shape * height / 2, y - height / 2, y + height / 2
+    corners = np.array([[0.0, 0.0], sample.size])
+    spots = np.clip(spots[np.isfinite(spots).all(axis=1)], *corners)
+    low, high = (spots.min(axis=0), spots.max(axis=0)) if len(spots) else corners
+    wide, tall = 1.35 * (high - low)
+    half = max(wide / shape, tall, sample.size[1] / 6) / 2 * np.array([shape, 1])
+    # Inside the picture where it is large enough, else in its middle.
+    room = np.maximum(corners[1] - half, half)
+    x, y = np.where(room > half, np.clip((low + high) / 2, half, room), corners[1] / 2)
+    return x - half[0], x + half[0], y - half[1], y + half[1]
 
 
 def _inline(figure: Figure, name: str, label: str) -> Markup:
@@ -375,8 +373,9 @@ def _inline(figure: Figure, name: str, label: str) -> Markup:
     svg = stream.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
-    svg = svg.replace(drawing.INK, "currentColor").replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)  # fmt: skip
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    svg = svg.replace(drawing.INK, "currentColor")
     # Ids must be unique on the page; matplotlib numbers them anew in each picture.
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\1{name}-", svg)
-    return Markup(svg)  # noqa: S704 (made by matplotlib, which escapes texts)
+    return Markup(svg)

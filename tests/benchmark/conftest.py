@@ -42,7 +42,7 @@ class World:
             made[sample["sample_id"]] = {
                 "right": hands[0], "left": hands[1], "left_root": root,
                 "right_score": scores[0], "left_score": scores[1],
-            }  # fmt: skip
+            }
         return made
 
 
@@ -71,7 +71,7 @@ def as_float32(predictions: dict) -> dict:
         return value if value is None else np.asarray(value, np.float32).astype(np.float64)
 
     return {key: {k: stored(v) if k in ("right", "left", "left_root") else float(np.float32(v))
-                  for k, v in p.items()} for key, p in predictions.items()}  # fmt: skip
+                  for k, v in p.items()} for key, p in predictions.items()}
 
 
 @pytest.fixture(scope="session")

@@ -282,7 +282,7 @@ def test_perfect_predictions_score_perfectly(world):
     found = evaluate(as_arrays(world.predictions(noise=0.0)), track="demo", resamples=0)
     assert found.score("MPJPE", "all", "official").value < 1e-4
     assert found.score("PA-MPJPE").value < 1e-4
-    assert found.score("AUC(0-50)").value > 0.989  # errors of rounding miss the threshold 0 only
+    assert found.score("AUC(0-50)").value > 0.989  # 32-bit truth: some joints miss threshold 0
 
 
 def test_another_tracks_file_is_refused(arrays, tmp_path):

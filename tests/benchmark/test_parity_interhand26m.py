@@ -14,9 +14,14 @@ from hand_bench.joint_sets import convert
 
 SUBSETS = ("SH", "IH", "all")
 RECOMMENDED = {
-    "MPJPE": "mpjpe", "PA-MPJPE": "pa_mpjpe", "MEPE": "mepe", "AUC(0-50)": "auc",
-    "PA-AUC(0-50)": "pa_auc", "hand recall": "hand_recall", "acceleration error": "acceleration",
-}  # fmt: skip
+    "MPJPE": "mpjpe",
+    "PA-MPJPE": "pa_mpjpe",
+    "MEPE": "mepe",
+    "AUC(0-50)": "auc",
+    "PA-AUC(0-50)": "pa_auc",
+    "hand recall": "hand_recall",
+    "acceleration error": "acceleration",
+}
 
 
 def close(expected):

@@ -135,8 +135,10 @@ def test_ids_contain_the_split_because_captures_restart(tmp_path, home):
     write_interhand26m(tmp_path, SMALL, split="test")
     done = data.prepare("interhand26m", tmp_path)
     assert set(done) == {"val", "test"}
-    ids = [Annotations.open(data.folder("interhand26m", s) / "annotations.parquet").ids()[0].as_py()
-           for s in ("val", "test")]  # fmt: skip
+    ids = [
+        Annotations.open(data.folder("interhand26m", s) / "annotations.parquet").ids()[0].as_py()
+        for s in ("val", "test")
+    ]
     assert ids[0].startswith("val/Capture0/") and ids[1].startswith("test/Capture0/")
 
 
@@ -172,18 +174,35 @@ def test_annotations_join_by_image_id_not_by_position(tree):
     ("break_it", "message"),
     [
         (lambda r: (r / f"{TEST}_camera.json").unlink(), r"HB202 .* lacks .*test_camera\.json"),
-        (lambda r: (r / f"{TEST}_data.json").write_text('{"images": [{"id": 1'), "HB203 .* not valid JSON"),
-        (lambda r: edit(r, "data", lambda d: d["images"][0].pop("camera")), "HB203 .*KeyError 'camera'"),
+        (
+            lambda r: (r / f"{TEST}_data.json").write_text('{"images": [{"id": 1'),
+            "HB203 .* not valid JSON",
+        ),
+        (
+            lambda r: edit(r, "data", lambda d: d["images"][0].pop("camera")),
+            "HB203 .*KeyError 'camera'",
+        ),
         (lambda r: edit(r, "data", lambda d: d["images"].pop()), "HB204 .*points to image"),
-        (lambda r: edit(r, "data", lambda d: d["images"].append(d["images"][0])), "HB204 .*occur twice"),
-        (lambda r: edit(r, "camera", lambda d: d.pop("1")), "HB204 .*has no camera .* of capture 1"),
+        (
+            lambda r: edit(r, "data", lambda d: d["images"].append(d["images"][0])),
+            "HB204 .*occur twice",
+        ),
+        (
+            lambda r: edit(r, "camera", lambda d: d.pop("1")),
+            "HB204 .*has no camera .* of capture 1",
+        ),
         (lambda r: edit(r, "joint_3d", lambda d: d.pop("1")), "HB204 .*has no capture 1, frame"),
         (lambda r: edit(r, "joint_3d", lambda d: d["1"].update({"5": 3})), "HB203 "),
-        (lambda r: edit(r, "data", lambda d: d["annotations"][0].update(hand_type="both")),
-         "HB203 .*hand_type 'both'"),
-        (lambda r: shutil.rmtree(r / "annotations/test"), "HB202 .*holds no annotations of split 'test'"),
+        (
+            lambda r: edit(r, "data", lambda d: d["annotations"][0].update(hand_type="both")),
+            "HB203 .*hand_type 'both'",
+        ),
+        (
+            lambda r: shutil.rmtree(r / "annotations/test"),
+            "HB202 .*holds no annotations of split 'test'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_damaged_official_files_are_named(tree, break_it, message):
     break_it(tree)
     with pytest.raises(DatasetError, match=message):

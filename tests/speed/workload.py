@@ -11,12 +11,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hand_bench import annotations, data, files
@@ -118,17 +118,16 @@ class Workload:
             (self.folder / made_of).write_text(truth.sha256)
         return path
 
-    @contextmanager
-    def repeated(self) -> Iterator[tuple[Path, Path]]:
-        """Annotations and predictions of ten times the rows; both are deleted in the end."""
-        folder = self.folder / "repeated"
-        try:
-            truth = _repeat_annotations(folder, Annotations.open(self.annotations))
-            preds = folder / "default.parquet"
-            _repeat_predictions(preds, self.predictions("default"))
-            yield truth, preds
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    @property
+    def repeated(self) -> Path:
+        """Folder of the annotations and predictions (default layout) of ten times the rows."""
+        return self.folder / "repeated"
+
+    def make_repeated(self) -> None:
+        """Write both files of ten times the rows; whoever asks for them deletes them."""
+        truth = Annotations.open(self.annotations)
+        _repeat_annotations(self.repeated, truth)
+        _repeat_predictions(self.repeated / "default.parquet", self.predictions("default"))
 
 
 # --- predictions ------------------------------------------------------------------------------
@@ -184,7 +183,7 @@ def _write_shuffled(path: Path, truth: Annotations) -> None:
 
 
 def _write_template(path: Path, truth: Annotations) -> None:
-    """As the package writes predictions: absent hands are null, items are not, byte-stream split."""
+    """As the package writes them: absent hands are null, items never, byte-stream split."""
     writer = None
     with files.replacing(path) as temporary:
         for ids, hands, there in _noisy(truth):
@@ -208,7 +207,7 @@ _WRITERS = {
 # --- ten times the rows -----------------------------------------------------------------------
 
 
-def _repeat_annotations(folder: Path, truth: Annotations) -> Path:
+def _repeat_annotations(folder: Path, truth: Annotations) -> None:
     """Write the annotations ten times over, as other captures: other ids and other sequences."""
     path = folder / "annotations.parquet"
     texts = [f.name for f in annotations.SCHEMA if pa.types.is_dictionary(f.type)]
@@ -228,7 +227,6 @@ def _repeat_annotations(folder: Path, truth: Annotations) -> Path:
     counts = {name: n * TIMES for name, n in truth.manifest["counts"].items() if n is not None}
     manifest = {**truth.manifest, "counts": counts, "sha256": files.sha256(path)}
     files.write_json(folder / "manifest.json", manifest)
-    return path
 
 
 def _repeat_predictions(path: Path, once: Path) -> None:
@@ -243,6 +241,4 @@ def _repeat_predictions(path: Path, once: Path) -> None:
 
 def _renamed(texts: pa.Array, k: int) -> pa.Array:
     """Put the repetition's number behind the first folder (or the capture) of each text."""
-    import pyarrow.compute as pc
-
     return pc.replace_substring_regex(strings(texts), r"Capture(\d+)", rf"Capture\1-{k}")

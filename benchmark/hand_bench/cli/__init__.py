@@ -91,7 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         extra = OUTER[first][0]
         sys.stderr.write(
-            f"HB401 hand-bench {first}: needs the extra {extra!r} ({error.name} is not installed).\n"
+            f"HB401 hand-bench {first}: needs the extra {extra!r} "
+            f"({error.name} is not installed).\n"
             f"      pip install 'hand-bench[{extra}]'\n"
         )
         sys.exit(1)

@@ -28,7 +28,7 @@ def err() -> Console:
 def _console(stream: Any) -> Console:
     from rich.console import Console
 
-    width = None if stream.isatty() else 140
+    width = None if stream.isatty() else 160
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
 
@@ -53,8 +53,10 @@ def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     from rich.table import Table
 
     made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    made.show_edge = False
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+        number = column in right
+        made.add_column(column, justify="right" if number else "left", no_wrap=number)
     return made
 
 

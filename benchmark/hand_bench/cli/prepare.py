@@ -121,7 +121,8 @@ def data_prepare(
         counts = manifest["counts"]
         state = "up to date" if manifest.get("skipped") else "prepared"
         console.write(
-            f"{dataset} {name}: {state}, {counts['images']:,} images ({counts['single']:,} single hand, "
+            f"{dataset} {name}: {state}, {counts['images']:,} images "
+            f"({counts['single']:,} single hand, "
             f"{counts['interacting']:,} interacting) of {counts['sequences']:,} sequences, "
             f"release {manifest['release']}, in {data.folder(dataset, name)}"
         )
@@ -147,15 +148,22 @@ def data_ls(*, json: bool = False) -> None:
         return
     if not manifests:
         console.note(f"Nothing is prepared under {files.home()}.")
-        console.note("`hand-bench data prepare DATASET ROOT` reads official files; "
-                     "`hand-bench demo` makes a licence-free track.")  # fmt: skip
+        console.note(
+            "`hand-bench data prepare DATASET ROOT` reads official files; "
+            "`hand-bench demo` makes a licence-free track."
+        )
         return
     table = console.table(
         "", "dataset", "split", "images", "release", "complete", right=("images",)
     )
     for m in manifests:
-        table.add_row(m["dataset"], m["split"], f"{m['counts']['images']:,}", m["release"],
-                      "yes" if m["complete"] else "no")  # fmt: skip
+        table.add_row(
+            m["dataset"],
+            m["split"],
+            f"{m['counts']['images']:,}",
+            m["release"],
+            "yes" if m["complete"] else "no",
+        )
     console.out().print(table)
 
 

@@ -96,10 +96,20 @@ def evaluate(
 
     with console.progress_bar() as progress:
         result = score(
-            preds, track=track, protocol=protocol, sequences=sequences or (), limit=limit,
-            allow_missing=allow_missing, errors=errors, workers=workers, resamples=resamples,
-            seed=seed, engine=engine, progress=progress, **(reading or Reading()).options(),
-        )  # fmt: skip
+            preds,
+            track=track,
+            protocol=protocol,
+            sequences=sequences or (),
+            limit=limit,
+            allow_missing=allow_missing,
+            errors=errors,
+            workers=workers,
+            resamples=resamples,
+            seed=seed,
+            engine=engine,
+            progress=progress,
+            **(reading or Reading()).options(),
+        )
     if output is not None:
         result.save(output)
     if json:
@@ -113,8 +123,10 @@ def print_result(result: Result) -> None:
     """Print a result as one table per protocol, subsets as columns, and what belongs beside it."""
     track, coverage = result.track, result.coverage
     screen = console.out()
-    screen.print(f"[bold]{track['name']}[/] v{track['version']}, {coverage['found']:,} of "
-                 f"{coverage['expected']:,} samples, annotations {result.annotations['release']}")  # fmt: skip
+    screen.print(
+        f"[bold]{track['name']}[/] v{track['version']}, {coverage['found']:,} of "
+        f"{coverage['expected']:,} samples, annotations {result.annotations['release']}"
+    )
     if result.partial:
         screen.print(f"[bold yellow]PARTIAL[/]: {result.partial}; not comparable with full scores")
     for protocol in dict.fromkeys(s.protocol for s in result.scores):
@@ -123,17 +135,23 @@ def print_result(result: Result) -> None:
         result.primary if any(s.protocol == track["primary"]["protocol"] for s in result) else None
     )
     if primary is not None and primary.value is not None:
-        screen.print(f"ranked by {primary.metric} {primary.subset}: [bold]{primary.text()}[/]"
-                     + (f" (95 % interval {primary.interval_text()})" if primary.ci95 else ""))  # fmt: skip
+        screen.print(
+            f"ranked by {primary.metric} {primary.subset}: [bold]{primary.text()}[/]"
+            + (f" (95 % interval {primary.interval_text()})" if primary.ci95 else "")
+        )
     screen.print(f"intervals: {result.intervals}; distances in mm, shares in percent", style="dim")
     for text in result.notes:
         console.note(f"note: {text}")
 
 
 def _protocol_table(result: Result, protocol: str):
-    chosen = [s for s in result.scores if s.protocol == protocol]
-    subsets = [n for n in dict.fromkeys(s.subset for s in chosen)
-               if any(s.value is not None for s in chosen if s.subset == n) or n in ("SH", "IH", "all")]  # fmt: skip
+    """Make a table of metrics by subsets; subsets of subsets (H-SH) are in JSON and report."""
+    from hand_bench.tracks import find_track
+
+    simple = {s.name for s in find_track(result.track["name"]).subsets if len(s.where) < 2}
+    chosen = [s for s in result.scores if s.protocol == protocol and s.subset in simple]
+    given = {s.subset for s in chosen if s.value is not None} | {"SH", "IH", "all"}
+    subsets = [name for name in dict.fromkeys(s.subset for s in chosen) if name in given]
     table = console.table(f"\n{protocol}", "metric", *subsets, right=tuple(subsets))
     for metric in dict.fromkeys(s.metric for s in chosen):
         row = {s.subset: s for s in chosen if s.metric == metric}
@@ -162,9 +180,14 @@ def _say_written(*paths: Path | None) -> None:
 
 
 def validate(
-    preds: Path, /, *, track: str, reading: Reading | None = None, ids: Path | None = None,
+    preds: Path,
+    /,
+    *,
+    track: str,
+    reading: Reading | None = None,
+    ids: Path | None = None,
     json: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     """Check the form of a predictions file: columns, ids, values. Needs no ground truth.
 
     Parameters
@@ -185,16 +208,23 @@ def validate(
         console.write_json(result.to_json())
         return
     length = f", median hand length {result.median_hand_length:.0f}" if result.hands else ""
-    console.write(f"{preds.name}: fits track {result.track}: {result.rows:,} rows ({result.layout}), "
-                  f"{result.hands:,} hands{length}")  # fmt: skip
+    console.write(
+        f"{preds.name}: fits track {result.track}: {result.rows:,} rows ({result.layout}), "
+        f"{result.hands:,} hands{length}"
+    )
     for text in result.notes:
         console.note(f"note: {text}")
 
 
 def diagnose(
-    preds: Path, /, *, track: str, reading: Reading | None = None, fix: Path | None = None,
+    preds: Path,
+    /,
+    *,
+    track: str,
+    reading: Reading | None = None,
+    fix: Path | None = None,
     json: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     """Find what is wrong with a file that scores badly: the error before and after each fix.
 
     Parameters
@@ -230,9 +260,18 @@ def diagnose(
 
 
 def compare(
-    a: Path, b: Path, /, *, track: str, annotations: Path | None = None, units: str | None = None,
-    resamples: int = 10_000, seed: int = 0, workers: int | None = None, json: bool = False,
-) -> None:  # fmt: skip
+    a: Path,
+    b: Path,
+    /,
+    *,
+    track: str,
+    annotations: Path | None = None,
+    units: str | None = None,
+    resamples: int = 10_000,
+    seed: int = 0,
+    workers: int | None = None,
+    json: bool = False,
+) -> None:
     """Compare two methods on the samples both answer: paired differences, clustered intervals.
 
     Parameters
@@ -259,19 +298,41 @@ def compare(
     from hand_bench.comparison import compare as difference
     from hand_bench.results import format_value
 
-    result = difference(a, b, track=track, annotations=annotations, units=units,
-                        resamples=resamples, seed=seed, workers=workers)  # fmt: skip
+    result = difference(
+        a,
+        b,
+        track=track,
+        annotations=annotations,
+        units=units,
+        resamples=resamples,
+        seed=seed,
+        workers=workers,
+    )
     if json:
         console.write_json(result.to_json())
         return
     numbers = ("A", "B", "B - A", "95 % interval", "p", "n")
-    table = console.table(f"A = {result.a}, B = {result.b}: {result.samples:,} common samples",
-                          "metric", "subset", *numbers, "better", right=numbers)  # fmt: skip
+    table = console.table(
+        f"A = {result.a}, B = {result.b}: {result.samples:,} common samples",
+        "metric",
+        "subset",
+        *numbers,
+        "better",
+        right=numbers,
+    )
     for d in result.differences:
         interval = " to ".join(format_value(v, d.unit) for v in d.ci95) if d.ci95 else ""
-        table.add_row(d.metric, d.subset, format_value(d.a, d.unit), format_value(d.b, d.unit),
-                      format_value(d.difference, d.unit), interval,
-                      "" if d.p is None else f"{d.p:.4f}", f"{d.n:,}", d.better)  # fmt: skip
+        table.add_row(
+            d.metric,
+            d.subset,
+            format_value(d.a, d.unit),
+            format_value(d.b, d.unit),
+            format_value(d.difference, d.unit),
+            interval,
+            "" if d.p is None else f"{d.p:.4f}",
+            f"{d.n:,}",
+            d.better,
+        )
     console.out().print(table)
     console.out().print(result.intervals, style="dim")
     if result.only_a or result.only_b:
