@@ -18,8 +18,8 @@ _WHERE = {
     "compare": "comparison",
     "diagnose": "diagnosis",
     "validate": "validation",
-    "inputs": "inputs",
-    "template": "inputs",
+    "inputs": "model_inputs",
+    "template": "model_inputs",
     "read_predictions": "predictions",
     "write_predictions": "predictions",
     "Predictions": "predictions",
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from hand_bench.diagnosis import diagnose
     from hand_bench.errors import DatasetError, HandBenchError, SubmissionError, TrackError
     from hand_bench.evaluator import Evaluator, evaluate
-    from hand_bench.inputs import inputs, template
+    from hand_bench.model_inputs import inputs, template
     from hand_bench.predictions import Predictions, read_predictions, write_predictions
     from hand_bench.results import Result, Score
     from hand_bench.tracks import TRACKS, Track

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hand_bench import files
@@ -198,13 +199,14 @@ class Annotations:
 
     def ids(self) -> pa.Array:
         """All sample ids, in order."""
-        table = pq.read_table(self.path, columns=["sample_id"], use_threads=False)
-        return table.column("sample_id").combine_chunks()
+        return self.table(["sample_id"]).column("sample_id").combine_chunks()
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         """Read whole columns (for light ones: texts, frames, boxes)."""
         texts = [name for name in columns if SCHEMA.field(name).type == _TEXT]
-        return pq.read_table(self.path, columns=list(columns), read_dictionary=texts)
+        # Not pq.read_table: that imports pandas where it is installed.
+        with pq.ParquetFile(self.path, read_dictionary=texts) as source:
+            return source.read(list(columns), use_threads=False)
 
     def find(self, sample_id: str, columns: Sequence[str]) -> AnnotationBatch:
         """Return one sample's row.
@@ -214,22 +216,29 @@ class Annotations:
         DatasetError
             HB208 where there is no such sample; the nearest ids are named.
         """
-        import pyarrow.compute as pc
-
         for batch in self.batches(columns if "sample_id" in columns else ["sample_id", *columns]):
             at = pc.index(batch.sample_id, pa.scalar(sample_id)).as_py()
             if at >= 0:
                 return batch.slice(at, 1)
-        ids = self.ids()
-        near = list(ids[:: max(1, len(ids) // 5)].to_pylist()[:5])
+        near = self._nearest(sample_id)
         raise DatasetError(
             Problem(
                 "HB208",
                 str(self.path),
                 f"there is no sample {sample_id!r}.",
-                fix=f"Ids look like {', '.join(near)}.",
+                fix=f"The nearest ids are {near}.",
             )
         )
+
+    def _nearest(self, sample_id: str) -> str:
+        """Some ids that share the longest beginning with an unknown one."""
+        ids = self.ids()
+        parts = sample_id.split("/")
+        for length in range(len(parts), -1, -1):
+            alike = ids.filter(pc.starts_with(ids, "/".join(parts[:length])))
+            if len(alike):
+                return ", ".join(alike[:3].to_pylist())
+        return "none"
 
 
 def encode(columns: Mapping[str, Any]) -> pa.RecordBatch:

@@ -28,10 +28,10 @@ class Side:
     pred: Float[np.ndarray, "rows 21 3"]
     gt: Float[np.ndarray, "rows 21 3"]
     counts: Bool[np.ndarray, "rows 21"]
-    found: Bool[np.ndarray, rows]
+    found: Bool[np.ndarray, " rows"]
 
     @property
-    def true(self) -> Bool[np.ndarray, rows]:
+    def true(self) -> Bool[np.ndarray, " rows"]:
         """Whether the hand counts: its wrist does (root rule)."""
         return self.counts[:, 0]
 
@@ -54,11 +54,11 @@ class Block:
     sides: tuple[Side, Side]
     scores: Float[np.ndarray, "rows 2"]
     left_root: Float[np.ndarray, "rows 3"]
-    interval: Float[np.ndarray, rows]
-    interacting: Bool[np.ndarray, rows]
+    interval: Float[np.ndarray, " rows"]
+    interacting: Bool[np.ndarray, " rows"]
     present: Bool[np.ndarray, "rows 2"]
-    presence_known: Bool[np.ndarray, rows]
-    group: Int[np.ndarray, rows]
+    presence_known: Bool[np.ndarray, " rows"]
+    group: Int[np.ndarray, " rows"]
     groups: list[tuple[Cell, str]]
     seam: tuple[Side, Side] | None = None
 
@@ -72,7 +72,7 @@ class BlockSums:
 
     block: Block
     values: Float[np.ndarray, "groups width"]
-    mrrpe: Float[np.ndarray, rows]
+    mrrpe: Float[np.ndarray, " rows"]
     errors: tuple[SideErrors, SideErrors] | None
 
 

@@ -44,7 +44,7 @@ def resampled(view: SumsView, counts: Float[np.ndarray, "resamples clusters"], f
 
 
 def interval(
-    values: Float[np.ndarray, resamples], level: float = 0.95
+    values: Float[np.ndarray, " resamples"], level: float = 0.95
 ) -> tuple[float, float] | None:
     """Percentile interval of resampled values; None where some resample has no value."""
     if np.isnan(values).any():
@@ -55,8 +55,8 @@ def interval(
 
 
 def paired_interval(
-    sums: Float[np.ndarray, clusters],
-    weights: Float[np.ndarray, clusters],
+    sums: Float[np.ndarray, " clusters"],
+    weights: Float[np.ndarray, " clusters"],
     *,
     resamples: int,
     seed: int,
@@ -70,7 +70,7 @@ def paired_interval(
 
 
 def randomisation_p(
-    sums: Float[np.ndarray, clusters], *, resamples: int, seed: int
+    sums: Float[np.ndarray, " clusters"], *, resamples: int, seed: int
 ) -> float | None:
     """Two-sided p of a paired difference: the sign of each cluster's sum is flipped at random."""
     if len(sums) < MIN_CLUSTERS:

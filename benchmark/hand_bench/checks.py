@@ -195,13 +195,9 @@ def _point(values: np.ndarray) -> str:
 
 
 def _number(value: float) -> str:
-    return (
-        f"{value:.3g}"
-        if abs(value) < 1000
-        else f"{value:,.0f}"
-        if abs(value) < 1e9
-        else f"{value:.1e}"
-    )
+    if value < 1000:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if value < 1e9 else f"{value:.1e}"
 
 
 def merge(findings: dict[tuple[str, str], Finding], new: Finding) -> None:
@@ -231,6 +227,7 @@ def problems_of(findings: Iterable[Finding], name: str) -> list[Problem]:
     return problems
 
 
+_REACH = f"{FARTHEST / 1000:.0f} m (or {FARTHEST:,.0f} px)"
 #: Noun, what one and what many of them do, the likely cause, and what to do.
 _TEXTS = {
     "HB107": (
@@ -263,8 +260,8 @@ _TEXTS = {
     ),
     "HB121": (
         "value",
-        "lies beyond 100 m (or 100,000 px)",
-        "lie beyond 100 m (or 100,000 px)",
+        f"lies beyond {_REACH}",
+        f"lie beyond {_REACH}",
         "Pixels, an overflow, another unit or another column?",
         "Joints are in the camera frame, in the unit that the file declares (mm by default).",
     ),

@@ -28,7 +28,7 @@ class Fault:
 
 def decode_floats(
     column: pa.Array, width: int
-) -> tuple[Float[np.ndarray, "rows width"], Bool[np.ndarray, rows], list[Fault]]:
+) -> tuple[Float[np.ndarray, "rows width"], Bool[np.ndarray, " rows"], list[Fault]]:
     """Return the values (rows, width) as float32, which rows hold them, and what is wrong.
 
     Rows that are null or wrong (HB112 another number of values, HB125 nulls inside the list) hold
@@ -47,7 +47,9 @@ def decode_floats(
     return _ragged(column, width, found)
 
 
-def decode_scalars(column: pa.Array) -> tuple[Float[np.ndarray, rows], Bool[np.ndarray, rows]]:
+def decode_scalars(
+    column: pa.Array,
+) -> tuple[Float[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
     """Return a column of numbers as float32 with the mask of rows that are not null."""
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         column = column.cast(pa.int64()).cast(pa.float32(), safe=False)
@@ -64,7 +66,7 @@ def decode_bytes(column: pa.Array, dtype: type, shape: tuple[int, ...]) -> np.nd
     return flat.view(dtype).reshape(len(column), *shape)
 
 
-def encode_bytes(values: np.ndarray, absent: Bool[np.ndarray, rows] | None = None) -> pa.Array:
+def encode_bytes(values: np.ndarray, absent: Bool[np.ndarray, " rows"] | None = None) -> pa.Array:
     """Store the rows of an array as fixed-size binary; `absent` rows become null."""
     values = np.ascontiguousarray(values)
     size = values.dtype.itemsize * int(np.prod(values.shape[1:]))
@@ -78,7 +80,7 @@ def encode_bytes(values: np.ndarray, absent: Bool[np.ndarray, rows] | None = Non
 
 
 def encode_floats(
-    values: Float[np.ndarray, "rows width"], absent: Bool[np.ndarray, rows] | None = None
+    values: Float[np.ndarray, "rows width"], absent: Bool[np.ndarray, " rows"] | None = None
 ) -> pa.Array:
     """Store rows as a fixed-size list of float32 that is never null inside."""
     width = values.shape[1]
@@ -92,7 +94,7 @@ def floats_type(width: int) -> pa.DataType:
     return pa.list_(pa.field("element", pa.float32(), nullable=False), width)
 
 
-def not_null(column: pa.Array) -> Bool[np.ndarray, rows]:
+def not_null(column: pa.Array) -> Bool[np.ndarray, " rows"]:
     """Return which rows are not null, also of a column that holds nothing but nulls."""
     if pa.types.is_null(column.type):
         return np.zeros(len(column), bool)
@@ -107,9 +109,13 @@ def strings(column: pa.Array) -> pa.Array:
 
 
 def text_at(column: pa.Array, row: int) -> str:
-    """Return one text for a message: damaged and unprintable characters escaped, long ones cut."""
+    """Return one text of a column for a message; bytes that are no text are escaped."""
     raw = column[row].as_buffer()
-    text = raw.to_pybytes().decode(errors="backslashreplace") if raw is not None else "null"
+    return "null" if raw is None else printable(raw.to_pybytes().decode(errors="backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """Return a text from a file for a message: control characters escaped, long ones cut."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:200])
     return text if len(text) <= 120 else text[:117] + "..."
 
@@ -119,6 +125,12 @@ def is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds raw bytes."""
+    fixed = pa.types.is_fixed_size_binary(kind)
+    return fixed or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def list_size(kind: pa.DataType) -> tuple[pa.DataType, int | None]:
@@ -154,7 +166,7 @@ def describe(kind: pa.DataType) -> str:
         "decimal numbers": pa.types.is_decimal(kind),
         "true or false": pa.types.is_boolean(kind),
         "dates or times": pa.types.is_temporal(kind),
-        "bytes": pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
+        "bytes": is_bytes(kind),
         "records": pa.types.is_struct(kind) or pa.types.is_map(kind),
         "nothing but nulls": pa.types.is_null(kind),
     }

@@ -176,7 +176,7 @@ def _errors(preds, track: Track, annotations, path: Path, workers, units) -> pa.
     return pq.read_table(path)
 
 
-def _clusters(table: pa.Table) -> tuple[np.ndarray, int]:
+def _clusters(table: pa.Table) -> tuple[np.ndarray, " int"]:
     column = table.column("cluster").combine_chunks()
     coded = column.unify_dictionaries() if isinstance(column, pa.ChunkedArray) else column
     names = coded.cast(pa.string()).dictionary_encode()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from hand_bench.array_types import Bool, Float
 from hand_bench.errors import HandBenchError, Problem, TrackError, unknown_name
 from hand_bench.joint_sets import FINGERS, OPENPOSE
 from hand_bench.metrics import auc
+
+Layout = Literal["constrained"] | None
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +56,7 @@ _FLAT_HAND = np.array(
 )
 
 
-def new_figure(width: float, height: float, *, layout: str | None = "constrained") -> Figure:
+def new_figure(width: float, height: float, *, layout: Layout = "constrained") -> Figure:
     """Return an empty figure of a size in inches, on the Agg canvas.
 
     Raises
@@ -216,17 +218,18 @@ def frame_hands(
     axes.set_xlabel("x, mm", labelpad=0)
     axes.set_ylabel("depth (z), mm", labelpad=3)
     axes.set_zlabel("y, mm", labelpad=0)
-    for name, axis in zip("xyz", (axes.xaxis, axes.yaxis, axes.zaxis), strict=True):
+    for name in "xyz":
+        axis: Any = getattr(axes, f"{name}axis")
         getattr(axes, f"set_{name}ticks")(_round_ticks(*getattr(axes, f"get_{name}lim")()))
         axis.set_pane_color((0.5, 0.5, 0.5, 0.06))
         axis.label.set(color=INK, fontsize=8)
-        axis.set_tick_params(labelsize=7, labelcolor=INK, pad=-2)
+        axis.set_tick_params(labelsize=7, labelcolor=INK, pad=1 if name == "z" else -2)
         axis.line.set_color(GRID)
         axis._axinfo["grid"] |= {"color": GRID, "linewidth": 0.6}
     axes.zaxis.set_major_formatter(lambda value, _: f"{0 - value:g}".replace("-", "\N{MINUS SIGN}"))
 
 
-def _round_ticks(low: float, high: float) -> Float[np.ndarray, ticks]:
+def _round_ticks(low: float, high: float) -> Float[np.ndarray, " ticks"]:
     """Multiples of 50 mm (or of more, so that there are at most four)."""
     step = 50.0
     while (high - low) / step > 3:
@@ -263,7 +266,7 @@ def pck_plot(results: Mapping[str, Result], subset: str = "all") -> Figure:
     return figure
 
 
-def curve(result: Result, subset: str, kind: str = "pck") -> Float[np.ndarray, thresholds]:
+def curve(result: Result, subset: str, kind: str = "pck") -> Float[np.ndarray, " thresholds"]:
     """Return a PCK curve of a result, as shares; `kind` is "pck" or "pa_pck" (Procrustes).
 
     Raises
@@ -279,15 +282,16 @@ def curve(result: Result, subset: str, kind: str = "pck") -> Float[np.ndarray, t
 
 def draw_shares(
     axes: Axes,
-    lengths: Float[np.ndarray, points],
-    curves: Mapping[str, Float[np.ndarray, points]],
-    *,
-    legend: str = "lower right",
+    lengths: Float[np.ndarray, " points"],
+    curves: Mapping[str, Float[np.ndarray, " points"]],
 ) -> None:
     """Draw shares (0 to 1, shown as percent) against lengths in mm, one line for each name."""
     for k, (name, shares) in enumerate(curves.items()):
         turn, colour = divmod(k, len(LINE_COLOURS))
-        style = {"color": LINE_COLOURS[colour], "linestyle": LINE_STYLES[turn % len(LINE_STYLES)]}
+        style: dict[str, Any] = {
+            "color": LINE_COLOURS[colour],
+            "linestyle": LINE_STYLES[turn % len(LINE_STYLES)],
+        }
         # A legend leaves out names that begin with an underscore.
         label = f"\N{ZERO WIDTH SPACE}{name}" if name.startswith("_") else name
         axes.plot(lengths, 100 * np.asarray(shares, float), linewidth=1.8, label=label, **style)
@@ -296,7 +300,7 @@ def draw_shares(
     axes.set_ylim(0, 100)
     tidy(axes)
     if curves:
-        box = axes.legend(loc=legend, fontsize=8, frameon=False, labelcolor=INK)
+        box = axes.legend(loc="lower right", fontsize=8, frameon=False, labelcolor=INK)
         for text in box.get_texts():
             text.set_parse_math(False)
 
@@ -329,6 +333,7 @@ def per_joint_plot(result: Result, subset: str = "all", *, procrustes: bool = Fa
     known = np.concatenate(list(rows.values()))
     highest = np.nanmax(known) if np.isfinite(known).any() else 1.0
     figure = new_figure(8.6, 4.3)
+    dots: Any = None
     for k, (side, errors) in enumerate(rows.items()):
         axes = figure.add_subplot(1, 2, k + 1)
         spots = _FLAT_HAND * ([1, 1] if side == "right" else [-1, 1])

@@ -33,8 +33,8 @@ def side_sums(
     pred: Float[np.ndarray, "rows 21 3"],
     gt: Float[np.ndarray, "rows 21 3"],
     counts: Bool[np.ndarray, "rows 21"],
-    found: Bool[np.ndarray, rows],
-    group: Int[np.ndarray, rows],
+    found: Bool[np.ndarray, " rows"],
+    group: Int[np.ndarray, " rows"],
     groups: int,
     errors: SideErrors | None = None,
 ) -> tuple[Float[np.ndarray, "groups side_width"], int]:
@@ -151,7 +151,7 @@ def _add_distances(layout, out, distances: _Distances, valid, group) -> None:
 
 
 def histogram_bin(
-    values: Float[np.ndarray, "*batch"], edges: Float[np.ndarray, edges]
+    values: Float[np.ndarray, "*batch"], edges: Float[np.ndarray, " edges"]
 ) -> Int[np.ndarray, "*batch"]:
     """Return how many edges lie below each value: PCK at an edge counts bins up to its own."""
     values = np.maximum(values - EDGE_TOLERANCE, 0.0)
@@ -172,9 +172,9 @@ def acceleration_sums(
     pred: Float[np.ndarray, "rows 21 3"],
     gt: Float[np.ndarray, "rows 21 3"],
     counts: Bool[np.ndarray, "rows 21"],
-    found: Bool[np.ndarray, rows],
-    interval: Float[np.ndarray, rows],
-    group: Int[np.ndarray, rows],
+    found: Bool[np.ndarray, " rows"],
+    interval: Float[np.ndarray, " rows"],
+    group: Int[np.ndarray, " rows"],
     groups: int,
 ) -> Float[np.ndarray, "groups 2"]:
     """Sum and count of acceleration errors (m/s^2) of joints with three evenly spaced rows.

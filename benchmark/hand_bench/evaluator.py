@@ -274,6 +274,8 @@ class Evaluator:
     def update(self, preds: Any) -> Evaluator:
         """Add a batch of predictions, rows in any order; each sample once.
 
+        The acceleration error needs three neighbouring rows in one batch; others do not count.
+
         Raises
         ------
         SubmissionError

@@ -110,7 +110,7 @@ def joint_set(name: str) -> JointSet:
     return JOINT_SETS[name]
 
 
-def permutation(source: str, target: str) -> Int[np.ndarray, joints]:
+def permutation(source: str, target: str) -> Int[np.ndarray, " joints"]:
     """Return `order` such that ``joints[..., order, :]`` turns set `source` into set `target`.
 
     Raises

@@ -18,9 +18,11 @@ from hand_bench.columns import (
     decode_floats,
     decode_scalars,
     describe,
+    is_bytes,
     is_text,
     list_size,
     not_null,
+    printable,
     strings,
     text_at,
 )
@@ -48,9 +50,9 @@ class Hand:
     """One side's answers in a block of rows: joints or, in 2.5D, (u, v, relative depth)."""
 
     joints: Float[np.ndarray, "rows 21 3"]
-    found: Bool[np.ndarray, rows]
-    score: Float[np.ndarray, rows] | None = None
-    root_depth: Float[np.ndarray, rows] | None = None
+    found: Bool[np.ndarray, " rows"]
+    score: Float[np.ndarray, " rows"] | None = None
+    root_depth: Float[np.ndarray, " rows"] | None = None
 
 
 @dataclass
@@ -75,7 +77,7 @@ class PredictionBlock:
     right: Hand
     left: Hand
     left_root: Float[np.ndarray, "rows 3"] | None = None
-    relative_root_depth: Float[np.ndarray, rows] | None = None
+    relative_root_depth: Float[np.ndarray, " rows"] | None = None
     findings: list[Finding] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -302,17 +304,17 @@ def _type_advice(inner: pa.DataType) -> tuple[str, str]:
         cause = "Joints that were rounded, or pixels?"
     elif is_text(inner):
         cause = "Numbers that were written as text?"
-    elif pa.types.is_binary(inner) or pa.types.is_large_binary(inner):
+    elif is_bytes(inner):
         cause = "Pickled arrays? They are never loaded."
     return cause, "`hand_bench.write_predictions` writes the right types."
 
 
 def _lacking(name: str, lacking: list[str], schema: pa.Schema) -> Problem:
-    shown = ", ".join(schema.names[:8]) + (", ..." if len(schema.names) > 8 else "")
+    shown = ", ".join([printable(n) for n in schema.names[:6]] + ["..."] * (len(schema.names) > 6))
     return Problem(
         "HB110",
         name,
-        f"has no {_listed('column', lacking)}. It has: {shown or 'no columns'}.",
+        f"lacks {_listed('column', lacking)}. It has: {shown or 'no columns'}.",
         cause="Another file, or an export under other names?",
         fix="`hand-bench template --track TRACK -o FILE` writes a file with the right columns.",
     )

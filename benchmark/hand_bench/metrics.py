@@ -90,7 +90,7 @@ def mpjpe(
 
 def per_joint(
     errors: Float[np.ndarray, "hands joints"], valid: Bool[np.ndarray, "hands joints"]
-) -> Float[np.ndarray, joints]:
+) -> Float[np.ndarray, " joints"]:
     """Mean error of each joint over the hands where it is valid; NaN where it never is."""
     count = valid.sum(axis=0)
     total = np.where(valid, errors, 0.0).sum(axis=0)
@@ -112,10 +112,10 @@ def mrrpe(
 def pck_curve(
     errors: Float[np.ndarray, "*hands joints"],
     valid: Bool[np.ndarray, "*hands joints"],
-    thresholds: Float[np.ndarray, thresholds],
+    thresholds: Float[np.ndarray, " thresholds"],
     *,
     missed_joints: int = 0,
-) -> Float[np.ndarray, thresholds]:
+) -> Float[np.ndarray, " thresholds"]:
     """Fraction of joints within each threshold (error <= threshold).
 
     `missed_joints` joints of hands that were not answered fail every threshold.
@@ -128,7 +128,7 @@ def pck_curve(
 
 
 def auc(
-    curve: Float[np.ndarray, "*batch thresholds"], thresholds: Float[np.ndarray, thresholds]
+    curve: Float[np.ndarray, "*batch thresholds"], thresholds: Float[np.ndarray, " thresholds"]
 ) -> Float[np.ndarray, "*batch"]:
     """Area under a PCK curve by the trapezoid rule, divided by the range of the thresholds."""
     return np.trapezoid(curve, thresholds, axis=-1) / (thresholds[-1] - thresholds[0])
@@ -152,7 +152,7 @@ def presence_accuracy(
 
 
 def average_precision(
-    scores: Float[np.ndarray, samples], present: Bool[np.ndarray, samples]
+    scores: Float[np.ndarray, " samples"], present: Bool[np.ndarray, " samples"]
 ) -> float:
     """Area under the precision-recall steps; equal scores enter together. NaN without positives."""
     order = np.argsort(-scores, kind="stable")

@@ -75,9 +75,22 @@ class Selection:
                 keep = self.rows[batch.start : batch.start + len(batch)]
                 if not keep.any():
                     continue
-                batch = AnnotationBatch(start, batch.table.filter(pa.array(keep)))
+                batch = AnnotationBatch(start, self._chosen(batch, keep))
             yield batch
             start += len(batch)
+
+    def _chosen(self, batch: AnnotationBatch, keep: np.ndarray) -> pa.RecordBatch:
+        """Keep the chosen rows; an interval stays only where both rows before are chosen too."""
+        table = batch.table
+        if "interval" in table.schema.names:
+            assert self.rows is not None
+            rows = np.concatenate([np.zeros(2, bool), self.rows])
+            at = np.arange(batch.start, batch.start + len(batch))
+            alone = ~(rows[at] & rows[at + 1])
+            column = table.schema.get_field_index("interval")
+            whole = pc.if_else(pa.array(alone), None, table.column(column))
+            table = table.set_column(column, table.schema.field(column), whole)
+        return table.filter(pa.array(keep))
 
     def ids(self) -> pa.Array:
         """Ids of the expected samples, in order."""
@@ -182,8 +195,7 @@ def _add_examples(coverage, ids, expected, seen, extra, key, per_key) -> None:
             set(whole) - set(_sequences(expected.filter(pa.array(seen))))
         )
     if coverage.extra:
-        rows = np.flatnonzero(extra)[:3]
-        coverage.examples["extra"] = [text_at(ids, int(row)) for row in rows]
+        coverage.examples["extra"] = [text_at(ids, int(extra.argmax()))]
     if coverage.duplicate:
         first, again = np.flatnonzero(key == int(np.argmax(per_key > 1)))[:2]
         coverage.examples["duplicate"] = [
@@ -323,8 +335,7 @@ def coverage_problems(coverage: Coverage, name: str, track: str) -> list[Problem
         verb = "is" if coverage.missing == 1 else "are"
         what = f"{coverage.missing:,} of {coverage.expected:,} samples {verb} missing"
         what += f", e.g. {coverage.examples['missing'][0]}."
-        fix = f"`hand-bench evaluate FILE --track {track} --allow-missing` scores what is there"
-        fix = f"{template}; {fix}."
+        fix = f"{template}; `hand-bench evaluate --allow-missing` scores the rest."
         problems.append(Problem("HB104", name, what, _why_missing(coverage), fix))
     if coverage.extra:
         noun = "id is" if coverage.extra == 1 else "ids are"

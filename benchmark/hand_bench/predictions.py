@@ -61,8 +61,8 @@ class Predictions:
     sample_id: np.ndarray
     right_joints: Float[np.ndarray, "samples 21 3"]
     left_joints: Float[np.ndarray, "samples 21 3"]
-    right_score: Float[np.ndarray, samples] | None
-    left_score: Float[np.ndarray, samples] | None
+    right_score: Float[np.ndarray, " samples"] | None
+    left_score: Float[np.ndarray, " samples"] | None
     left_root: Float[np.ndarray, "samples 3"] | None
     declared: Declaration
 

@@ -106,7 +106,7 @@ class _SubsetTable:
             unit=measure.unit,
             ci95=interval and tuple(nine_digits(v) for v in interval),  # type: ignore[arg-type]
             n=round(float(measure.count(self.total))),
-            signature=measure.signature(self.name, self._inputs(measure)),
+            signature=measure.signature(self.name, self.reduction.inputs),
             higher_is_better=measure.higher_is_better,
             note=note,
         )
@@ -130,9 +130,6 @@ class _SubsetTable:
                 )
         value = nine_digits(float(measure.value(self.total)))
         return value, "" if value is not None else "no sample"
-
-    def _inputs(self, measure: Measure) -> tuple[str, ...]:
-        return self.reduction.inputs if measure.unit else ()
 
 
 def _input_parts(track: Track, declared: tuple[str, ...]) -> list[str]:
@@ -166,12 +163,11 @@ def _notes(evaluator: Evaluator, scores: list[Score]) -> list[str]:
 
 
 def _details(track: Track, tables: dict[str, _SubsetTable]) -> dict[str, Any]:
-    """Per joint, per finger, per hand side and the PCK curve, for the main subsets."""
+    """Per joint, per finger, per hand side and the PCK curve, for subsets of one condition."""
     details: dict[str, Any] = {"pck_thresholds": [t for t in track.edges if t <= 50]}
     inside = len(details["pck_thresholds"])
-    for name in ("SH", "IH", "all"):
-        if name not in tables:
-            continue
+    simple = [s.name for s in track.subsets if len(s.where) < 2]
+    for name in (name for name in simple if name in tables):
         view = tables[name].total
         details[name] = {
             "per_joint": _per_joint(joint_means(view)),

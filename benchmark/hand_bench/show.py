@@ -247,9 +247,10 @@ def sample_figure(sample: Sample, track: str = "") -> Figure:
     picture = sample.picture()
     draw_sample_2d(axes, sample, picture)
     if picture is None:
-        place = f": {sample.image.name}" if sample.image else ""
+        place = f":\n{sample.image.name}" if sample.image else ""
         axes.text(0.5, 0.03, f"the picture is not on this machine{place}", color="#ffffff",
-                  fontsize=9, ha="center", transform=axes.transAxes, parse_math=False)  # fmt: skip
+                  fontsize=8, ha="center", transform=axes.transAxes, in_layout=False,
+                  parse_math=False)  # fmt: skip
     names = ["wrists aligned (MPJPE)", "in camera space (MEPE)"]
     if sample.root_relative:
         names[1] = "root-relative: no place in camera space"

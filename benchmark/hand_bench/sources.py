@@ -17,6 +17,8 @@ from hand_bench.errors import Problem, SubmissionError
 from hand_bench.layouts import Columns, Finding, PredictionBlock, find_layout
 
 BATCH = 16_384
+#: What Arrow raises for a damaged file (a UnicodeDecodeError for the names of its columns).
+_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 
 
 class PredictionSource:
@@ -75,12 +77,13 @@ class PredictionSource:
         done = 0
         try:
             with pq.ParquetFile(
-                self.path, metadata=self._footer, pre_buffer=False, buffer_size=1 << 20
-            ) as parquet:
+                self.path, metadata=self._footer, pre_buffer=False, buffer_size=1 << 20,
+                page_checksum_verification=True,
+            ) as parquet:  # fmt: skip
                 for table in parquet.iter_batches(size, columns=wanted, use_threads=False):
                     yield table
                     done += table.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except _DAMAGE as error:
             raise SubmissionError(self._damaged(done, error)) from error
         if done != self.rows:
             raise SubmissionError(self._damaged(done))
@@ -91,8 +94,8 @@ class PredictionSource:
         else:
             cause = "Bytes that were lost or overwritten when it was copied?"
             fix = "Copy it again, and compare both copies with `sha256sum`."
-        rows = f"{done:,} of its {self.rows:,} rows" if done else f"none of its {self.rows:,} rows"
-        return Problem("HB102", self.name, f"is damaged: {rows} can be read.", cause, fix)
+        what = f"is damaged: reading stops after {done:,} of its {self.rows:,} rows."
+        return Problem("HB102", self.name, what, cause, fix)
 
     def decode(self, table: pa.RecordBatch, start: int) -> PredictionBlock:
         """Turn rows of the file's own layout into a block; `start` is the first row's number.
@@ -131,7 +134,7 @@ def _read_footer(path: Path, name: str) -> tuple[pq.FileMetaData, pa.Schema]:
     try:
         footer = pq.read_metadata(path)
         return footer, footer.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGE as error:
         what, fix = _guess_content(path)
         raise SubmissionError(
             Problem("HB102", name, f"is not a readable Parquet file: {what}.", fix=fix)

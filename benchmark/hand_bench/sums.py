@@ -156,13 +156,13 @@ class Sums:
 def sample_sums(
     layout: SumsLayout,
     *,
-    mrrpe_error: Float[np.ndarray, rows],
-    mrrpe_asked: Bool[np.ndarray, rows],
-    mrrpe_found: Bool[np.ndarray, rows],
+    mrrpe_error: Float[np.ndarray, " rows"],
+    mrrpe_asked: Bool[np.ndarray, " rows"],
+    mrrpe_found: Bool[np.ndarray, " rows"],
     scores: Float[np.ndarray, "rows 2"],
     present: Bool[np.ndarray, "rows 2"],
-    presence_known: Bool[np.ndarray, rows],
-    group: Int[np.ndarray, rows],
+    presence_known: Bool[np.ndarray, " rows"],
+    group: Int[np.ndarray, " rows"],
     groups: int,
 ) -> Float[np.ndarray, "groups sample_width"]:
     """Sum the fields of samples: MRRPE, hand presence and the score levels."""

@@ -163,7 +163,7 @@ class HandErrors:
     def __init__(self, table: Any):
         cluster = table.column("cluster").combine_chunks()
         self.sample_id = table.column("sample_id")
-        self.cluster: Int[np.ndarray, samples] = cluster.indices.to_numpy()
+        self.cluster: Int[np.ndarray, " samples"] = cluster.indices.to_numpy()
         self.names: list[str] = cluster.dictionary.to_pylist()
 
         def both(kind: str) -> np.ndarray:
@@ -183,7 +183,9 @@ class HandErrors:
         table = pq.read_table(path, columns=["sample_id", "cluster", *columns])
         return cls(table.unify_dictionaries())
 
-    def shares(self, lengths: Float[np.ndarray, points]) -> dict[str, Float[np.ndarray, points]]:
+    def shares(
+        self, lengths: Float[np.ndarray, " points"]
+    ) -> dict[str, Float[np.ndarray, " points"]]:
         """Share of the true hands with at most an error (mm); a hand not answered has none."""
         hands = max(int(self.true.sum()), 1)
         errors = {"wrist-aligned (MPJPE)": self.mpjpe, "Procrustes (PA-MPJPE)": self.pa_mpjpe}
@@ -317,7 +319,7 @@ def _plots(result: Result, hands: HandErrors) -> dict[str, Markup]:
     return plots
 
 
-def _round_up(errors: Float[np.ndarray, hands]) -> float:
+def _round_up(errors: Float[np.ndarray, " hands"]) -> float:
     """Return a round length (mm) that nearly all errors stay below, between 20 and 200."""
     highest = np.quantile(errors, 0.995) if errors.size else 50.0
     return float(np.clip(np.ceil(highest / 10) * 10, 20, 200))
@@ -326,7 +328,7 @@ def _round_up(errors: Float[np.ndarray, hands]) -> float:
 def _card(sample: Sample, number: int) -> dict[str, Any]:
     """One of the worst samples: texts, its picture and its view in 3D."""
     view = drawing.new_figure(2.8, 2.1, layout=None)
-    axes = view.add_axes((0, 0, 1, 1), projection="3d")
+    axes: Any = view.add_axes((0, 0, 1, 1), projection="3d")
     draw_sample_3d(axes, sample, absolute=False, bare=True)
     return {
         "id": sample.sample_id,

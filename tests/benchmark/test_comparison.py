@@ -82,5 +82,5 @@ def test_a_method_that_misses_hands_loses_auc_not_mpjpe(world, methods, tmp_path
 
 def test_errors_of_another_track_are_refused(methods, tmp_path):
     evaluate(methods["good"], track="demo", errors=tmp_path / "e.parquet", resamples=0)
-    with pytest.raises(SubmissionError, match="HB113 e.parquet: holds errors of track 'demo'"):
+    with pytest.raises(SubmissionError, match=r"HB113 e\.parquet: holds errors of track 'demo'"):
         compare(tmp_path / "e.parquet", tmp_path / "e.parquet", track="interhand26m")

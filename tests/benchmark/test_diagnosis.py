@@ -222,7 +222,7 @@ def test_declared_conventions_are_not_found(tmp_path, truth):
 
 
 def test_a_root_offset_is_reported_and_never_applied(tmp_path, truth):
-    path = write(tmp_path / "p.parquet", truth, noisy(truth) + [10, -20, 60])
+    path = write(tmp_path / "p.parquet", truth, noisy(truth) + np.array([10, -20, 60]))
     found = diagnose(path, track="demo", fix=tmp_path / "fixed.parquet")
     assert found.likely == ["offset: constant"] and found.chain == []
     (offset,) = (f for f in found.findings if f.likely)
@@ -296,6 +296,15 @@ def test_unreadable_files_are_refused_and_nothing_is_written(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["p.parquet"]
 
 
+def test_lists_of_another_length_are_refused(tmp_path, truth):
+    table = pq.read_table(write(tmp_path / "p.parquet", truth, noisy(truth)))
+    hands = [hand and hand[:60] for hand in table["right_joints"].to_pylist()]
+    table = table.set_column(1, "right_joints", pa.array(hands, pa.list_(pa.float32())))
+    with pytest.raises(SubmissionError, match="HB112"):
+        diagnose(table, track="demo", fix=tmp_path / "fixed.parquet")
+    assert not (tmp_path / "fixed.parquet").exists()
+
+
 def crops(truth: Truth, joints: np.ndarray) -> dict:
     row, side = np.nonzero(truth.present)
     order = np.random.default_rng(0).permutation(len(row))
@@ -312,6 +321,7 @@ def test_rows_per_crop_are_merged_and_fixed(tmp_path, truth):
     columns = crops(truth, noisy(truth) / 1000)
     columns["sample_id"][:2] = "elsewhere"
     columns["hand_side"][:2] = HAND_SIDES
+    columns["hand_side"] = pa.array(columns["hand_side"]).dictionary_encode()
     found = diagnose(pa.table(columns), track="demo", fix=tmp_path / "fixed.parquet")
     assert found.likely == ["units: m"] and found.counts["extra"] == 2
     fixed = read_predictions(tmp_path / "fixed.parquet")
@@ -322,6 +332,7 @@ def test_rows_per_crop_are_merged_and_fixed(tmp_path, truth):
 
 
 def test_image_space_rows_are_lifted_and_fixed(tmp_path, truth):
+    """Depth is measured towards the camera here."""
     joints = noisy(truth)
     uv = project(joints, truth.K[:, None])
     depth = joints[..., 0, 2:] - joints[..., 2]
@@ -335,9 +346,31 @@ def test_image_space_rows_are_lifted_and_fixed(tmp_path, truth):
         "root_depth": joints[row, side, 0, 2].astype(np.float32),
     }
     found = diagnose(pa.table(columns), track="demo", fix=tmp_path / "fixed.parquet")
-    assert found.likely == ["axes: relative z"]
+    assert found.likely == ["axes: relative z"] and found.mpjpe_after < 15
     result = evaluate(tmp_path / "fixed.parquet", track="demo", resamples=0, allow_missing=True)
     assert result.score("MPJPE").value == pytest.approx(found.mpjpe_after, abs=1e-3)
+
+
+def test_the_relative_depth_of_the_roots_becomes_left_root(tmp_path, truth):
+    joints = noisy(truth)
+    uv = project(joints, truth.K[:, None]).astype(np.float32)
+    columns = {"sample_id": truth.sample_id}
+    for k, side in enumerate(HAND_SIDES):
+        root = joints[:, k, 0, 2] - 5 * k
+        depth = (joints[:, k, :, 2] - root[:, None]).astype(np.float32)
+        for kind, values in (("uv", uv[:, k].reshape(-1, 42)), ("depth", depth)):
+            here = zip(values, truth.present[:, k], strict=True)
+            columns[f"{side}_{kind}"] = pa.array([v if p else None for v, p in here])
+        columns[f"{side}_root_depth"] = pa.array(root, pa.float32(), mask=~truth.present[:, k])
+    apart = joints[:, 1, 0, 2] - joints[:, 0, 0, 2]
+    columns["relative_root_depth"] = apart.astype(np.float32)
+    table = pa.table(columns)
+    assert diagnose(table, track="demo", fix=tmp_path / "fixed.parquet").likely == []
+    given, fixed = (
+        evaluate(p, track="demo", resamples=0) for p in (table, tmp_path / "fixed.parquet")
+    )
+    for metric in ("MPJPE", "MEPE", "MRRPE"):
+        assert fixed.score(metric).value == pytest.approx(given.score(metric).value, abs=1e-3)
 
 
 def test_a_sample_is_enough(tmp_path, truth):

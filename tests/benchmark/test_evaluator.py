@@ -198,6 +198,20 @@ def test_a_training_loop_updates_in_batches_of_any_order(arrays, expected):
     assert found.partial == ""
 
 
+def test_acceleration_of_batches_counts_only_neighbouring_rows(arrays, expected):
+    """Whole sequences in a batch give every triple; scattered rows give none that is wrong."""
+    sequences = np.array([i.rsplit("/", 2)[0] for i in arrays["sample_id"]])
+    whole, scattered = Evaluator("demo"), Evaluator("demo")
+    for name in np.unique(sequences):
+        whole.update({k: np.asarray(v)[sequences == name] for k, v in arrays.items()})
+    for start in range(3):
+        scattered.update({k: np.asarray(v)[start::3] for k, v in arrays.items()})
+    wanted = expected.score("acceleration error")
+    found = whole.scores().score("acceleration error")
+    assert (found.value, found.n) == (pytest.approx(wanted.value, rel=1e-9), wanted.n)
+    assert scattered.scores().score("acceleration error").n == 0
+
+
 def test_a_sample_given_twice_to_an_evaluator_is_refused(arrays):
     evaluator = Evaluator("demo")
     batch = {k: v[:5] for k, v in arrays.items()}
@@ -288,6 +302,6 @@ def test_perfect_predictions_score_perfectly(world):
 def test_another_tracks_file_is_refused(arrays, tmp_path):
     write_predictions(tmp_path / "p.parquet", **arrays, track="interhand26m")
     with pytest.raises(
-        SubmissionError, match="HB113 p.parquet: was written for track 'interhand26m'"
+        SubmissionError, match=r"HB113 p\.parquet: was written for track 'interhand26m'"
     ):
         evaluate(tmp_path / "p.parquet", track="demo")

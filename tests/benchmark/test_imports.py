@@ -28,7 +28,8 @@ def test_evaluate_of_a_small_file_reaches_no_heavy_library(world, tmp_path):
     from benchmark.conftest import as_arrays
 
     write_predictions(tmp_path / "p.parquet", **as_arrays(world.predictions()), track="demo")
-    code = f"from hand_bench.cli import main; main(['evaluate', {str(tmp_path / 'p.parquet')!r}, '--track', 'demo'])"
+    arguments = ["evaluate", str(tmp_path / "p.parquet"), "--track", "demo"]
+    code = f"from hand_bench.cli import main; main({arguments})"
     loaded = loaded_by(code, HAND_BENCH_HOME=str(world.home))
     assert "pyarrow" in loaded
     assert loaded & {*HEAVY, "jaxtyping", "ijson"} == set()

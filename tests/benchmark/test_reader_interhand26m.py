@@ -215,7 +215,7 @@ def test_verify_notices_a_changed_file(tree):
     assert data.verify("demo")[0]["split"] == "test"
     path = data.folder("demo", "test") / "annotations.parquet"
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(DatasetError, match="HB207 .*its manifest says"):
+    with pytest.raises(DatasetError, match=r"HB207 .*its manifest says"):
         data.verify("demo")
 
 
@@ -232,3 +232,12 @@ def test_a_track_that_is_not_prepared_says_how_to_get_it(home):
     with pytest.raises(DatasetError, match="HB201 interhand26m test: is not prepared") as error:
         open_annotations(INTERHAND26M)
     assert "hand-bench data prepare interhand26m ROOT" in str(error.value)
+
+
+def test_an_unknown_sample_names_ids_with_the_same_beginning(world):
+    opened = open_annotations(DEMO)
+    known = opened.ids()[0].as_py()
+    with pytest.raises(DatasetError, match=r"HB208 .*there is no sample") as error:
+        opened.find(known + "7777", ["sample_id"])
+    assert known.rsplit("/", 1)[0] in str(error.value)
+    assert opened.find(known, ["sample_id", "K"])["K"].shape == (1, 3, 3)

@@ -154,7 +154,7 @@ def test_without_the_image_the_background_is_plain_and_says_so(truth, prepared, 
     finally:
         moved.rename(sample.image)
     (text,) = axes.texts
-    assert text.get_text() == f"the picture is not on this machine: {sample.image.name}"
+    assert text.get_text() == f"the picture is not on this machine:\n{sample.image.name}"
     assert axes.get_xlim() == (-0.5, sample.size[0] - 0.5)
     assert axes.get_ylim() == (sample.size[1] - 0.5, -0.5)
 

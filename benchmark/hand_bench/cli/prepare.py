@@ -199,7 +199,7 @@ def template(
     annotations
         Annotations file instead of the prepared one.
     """
-    from hand_bench.inputs import template as write_template
+    from hand_bench.model_inputs import template as write_template
 
     rows = write_template(track, output, annotations=annotations, with_inputs=inputs)
     console.write(f"{output}: {rows:,} ids of {track}")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hand_bench import annotations
+from hand_bench.annotations import ROW_GROUP, encode, writing
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.geometry import world_to_camera
 from hand_bench.joint_sets import permutation
@@ -86,14 +86,14 @@ def prepare(root: str | Path, split: str, path: Path, progress: Progress) -> dic
         )
     )
     steps = frame_steps(images)
-    with annotations.writing(path) as writer:
+    with writing(path) as writer:
         carry = np.zeros((0, 4), np.int64)
-        for start in range(0, len(order), annotations.ROW_GROUP):
-            rows = order[start : start + annotations.ROW_GROUP]
+        for start in range(0, len(order), ROW_GROUP):
+            rows = order[start : start + ROW_GROUP]
             columns, carry = _columns(
                 files, split, images, world, cameras, human, steps, rows, carry
             )
-            writer.write_batch(annotations.encode(columns), row_group_size=annotations.ROW_GROUP)
+            writer.write_batch(encode(columns), row_group_size=ROW_GROUP)
             progress("writing annotations", start + len(rows), len(order))
     return _summary(files, split, images, human, steps)
 

@@ -16,7 +16,7 @@ def test_the_template_asks_for_every_id_in_order_and_is_not_a_submission(world, 
     rows = template("demo", tmp_path / "t.parquet")
     ids = pq.read_table(tmp_path / "t.parquet").column("sample_id").to_pylist()
     assert ids == open_annotations(DEMO).ids().to_pylist() and rows == len(ids)
-    with pytest.raises(SubmissionError, match="HB127 t.parquet: every hand of every row is null"):
+    with pytest.raises(SubmissionError, match=r"HB127 t\.parquet: every hand of every row is null"):
         validate(tmp_path / "t.parquet", track="demo")
 
 
