@@ -143,7 +143,7 @@ def horn_matrix(S: Float[np.ndarray, "*hands 3 3"]) -> Float[np.ndarray, "*hands
         (zx - xz, xy + yx, yy - xx - zz, yz + zy),
         (xy - yx, zx + xz, yz + zy, zz - xx - yy),
     )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
 def top_eigenvector(
@@ -165,7 +165,10 @@ def top_eigenvector(
         root = root - step
         if np.abs(step).max(initial=0.0) < 1e-14:
             break
-    quat, norm2 = _adjugate_column(N - root[..., None, None] * np.eye(4))
+    shifted = np.moveaxis(N, (-2, -1), (0, 1)).copy()
+    for k in range(4):
+        shifted[k, k] -= root
+    quat, norm2 = _adjugate_column(np.moveaxis(shifted, (0, 1), (-2, -1)))
     quat = quat / np.sqrt(np.where(norm2 > 0, norm2, 1.0))[..., None]
     poor = norm2 < ILL_CONDITIONED
     if poor.any():
@@ -182,7 +185,7 @@ def rotmat_from_quat(quat_wxyz: Float[np.ndarray, "*hands 4"]) -> Float[np.ndarr
         (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
         (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
 def _det3(m):
@@ -245,8 +248,7 @@ def _adjugate_column(m):
             c[..., 0] * s12 - c[..., 1] * s02 + c[..., 2] * s01,
         ),
     )
-    stacked = np.stack([np.stack(column, axis=-1) for column in columns], axis=-2)
-    norms = (stacked * stacked).sum(axis=-1)
-    best = norms.argmax(axis=-1)
-    quat = np.take_along_axis(stacked, best[..., None, None], axis=-2)[..., 0, :]
-    return quat, norms.max(axis=-1)
+    norms = np.stack([sum(v * v for v in column) for column in columns])
+    best = norms.argmax(axis=0)
+    quat = np.stack([np.choose(best, [column[k] for column in columns]) for k in range(4)], axis=-1)
+    return quat, norms.max(axis=0)

@@ -111,9 +111,12 @@ class Canonical:
             )
             for side, joints, hand in zip(HAND_SIDES, hands, pred.hands, strict=True)
         )
-        hand_type = _texts(truth, "hand_type")
+        kinds, kind_names = _codes(truth, "hand_type")
+        is_kind = {
+            s: np.array([n == s for n in kind_names])[kinds] for s in (*HAND_SIDES, "interacting")
+        }
         group, groups = self._groups(truth)
-        interacting = hand_type == "interacting"
+        interacting = is_kind["interacting"]
         seam = self._seam(truth.start, sides)
         return Block(
             start=truth.start,
@@ -123,7 +126,7 @@ class Canonical:
             left_root=self._left_root(pair, hands),
             interval=np.nan_to_num(truth["interval"].astype(np.float64)),
             interacting=interacting,
-            present=np.stack([(hand_type == s) | interacting for s in HAND_SIDES], axis=1),
+            present=np.stack([is_kind[s] | interacting for s in HAND_SIDES], axis=1),
             presence_known=truth["hand_type_valid"].astype(bool),
             group=group,
             groups=groups,

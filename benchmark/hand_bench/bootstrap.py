@@ -22,25 +22,32 @@ def resample_counts(
 ) -> Float[np.ndarray, "resamples clusters"]:
     """Return how often each cluster is drawn in each resample (seeded, with replacement)."""
     rng = np.random.default_rng([seed, clusters])
-    draws = rng.integers(0, clusters, (resamples, clusters))
-    flat = (np.arange(resamples)[:, None] * clusters + draws).ravel()
-    return (
-        np.bincount(flat, minlength=resamples * clusters).reshape(resamples, clusters).astype(float)
-    )
+    counts = np.empty((resamples, clusters))
+    for row in counts:
+        row[:] = np.bincount(rng.integers(0, clusters, clusters), minlength=clusters)
+    return counts
 
 
-def resampled(view: SumsView, counts: Float[np.ndarray, "resamples clusters"], fields) -> SumsView:
-    """Return the sums of every resample; only `fields` are computed, the others are 0."""
-    layout = view.layout
-    columns = np.zeros(layout.width, bool)
-    for name in fields:
-        where, _ = layout.slices[name]
-        columns[where] = True
-        if where.stop <= layout.side_width:
-            columns[layout.side_width + where.start : layout.side_width + where.stop] = True
-    out = np.zeros((len(counts), layout.width))
-    out[:, columns] = counts @ view.values[:, columns]
-    return SumsView(out, layout)
+class Resampled:
+    """The sums of every resample, field by field as they are asked for; read like a `SumsView`."""
+
+    def __init__(self, view: SumsView, counts: Float[np.ndarray, "resamples clusters"]):
+        self.view, self.counts, self.layout = view, counts, view.layout
+        self._known: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._product(name, self.view[name])
+
+    def total(self, name: str) -> np.ndarray:
+        """Return a field summed over both hands."""
+        return self._product(f"total {name}", self.view.total(name))
+
+    def _product(self, key: str, values: np.ndarray) -> np.ndarray:
+        if key not in self._known:
+            flat = np.ascontiguousarray(values.reshape(len(values), -1))
+            out = self.counts @ flat
+            self._known[key] = out.reshape(len(self.counts), *values.shape[1:])
+        return self._known[key]
 
 
 def interval(

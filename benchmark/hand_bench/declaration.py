@@ -64,11 +64,8 @@ class Declaration:
             for key, known in (("units", UNITS), ("frame", FRAMES), ("joint_set", JOINT_SETS))
             if key in text and text[key] not in known
         ]
-        try:
-            inputs = json.loads(text.get("inputs", "[]"))
-            if not isinstance(inputs, list) or not all(isinstance(i, str) for i in inputs):
-                raise ValueError
-        except (ValueError, RecursionError):
+        inputs = _inputs(text.get("inputs", "[]"))
+        if inputs is None:
             problems.append(
                 Problem(
                     "HB113",
@@ -78,10 +75,20 @@ class Declaration:
                     "`hand_bench.write_predictions(..., inputs=[...])` declares them.",
                 )
             )
-            inputs = []
         if problems:
             raise SubmissionError(problems)
         given = {
             k: text[k] for k in ("units", "joint_set", "frame", "method", "notes") if k in text
         }
-        return cls(track=text.get("track") or None, inputs=tuple(inputs), **given)
+        return cls(track=text.get("track") or None, inputs=inputs or (), **given)
+
+
+def _inputs(text: str) -> tuple[str, ...] | None:
+    """Read a JSON list of texts; None for anything else."""
+    try:
+        inputs = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(inputs, list) and all(isinstance(item, str) for item in inputs):
+        return tuple(inputs)
+    return None

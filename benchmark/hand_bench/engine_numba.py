@@ -70,8 +70,10 @@ def _side_sums(pred, gt, counts, found, group, edges, out, wrist, procrustes, ab
     pa_histogram = _HISTOGRAM + bins
     scalars = _HISTOGRAM + 2 * bins
     collapsed = -1
+    scale = (len(edges) - 1) / edges[len(edges) - 1]
     want = len(wrist) > 0
     d = np.empty(21)
+    q = np.empty((7, 21))
     for i in range(len(pred)):
         valid = counts[i]
         row = out[group[i]]
@@ -90,21 +92,23 @@ def _side_sums(pred, gt, counts, found, group, edges, out, wrist, procrustes, ab
             continue
         if others > 0:
             row[scalars + _FOUND] += 1.0
-        p, g = pred[i], gt[i]
-        _wrist_distances(p, g, d)
+        _load(pred[i], gt[i], valid, q)
+        _wrist_distances(q, d)
         total = 0.0
         for j in range(21):
+            row[_ERROR + j] += q[6, j] * d[j]
+            row[_COUNT + j] += q[6, j]
+            total += q[6, j] * d[j]
+        for j in range(1, 21):
             if valid[j]:
-                row[_ERROR + j] += d[j]
-                row[_COUNT + j] += 1.0
-                if want:
+                row[_HISTOGRAM + _bin(d[j], edges, scale)] += 1.0
+        if want:
+            for j in range(21):
+                if valid[j]:
                     wrist[i, j] = d[j]
-                if j > 0:
-                    total += d[j]
-                    row[_HISTOGRAM + _bin(d[j], edges)] += 1.0
         if others > 0:
             row[scalars + _HAND_ERROR] += total / others
-        total = _absolute_distances(p, g, valid, d)
+        total = _absolute_distances(q, d)
         if others > 0:
             row[scalars + _ABSOLUTE] += total / (others + 1)
         if want:
@@ -113,33 +117,36 @@ def _side_sums(pred, gt, counts, found, group, edges, out, wrist, procrustes, ab
                     absolute[i, j] = d[j]
         if others < 2:
             continue
-        if not _procrustes_distances(p, g, valid, others + 1, d):
+        if not _procrustes_distances(q, others + 1, d):
             if collapsed < 0:
                 collapsed = i
             continue
         total = 0.0
         for j in range(21):
+            row[_PA_ERROR + j] += q[6, j] * d[j]
+            row[_PA_COUNT + j] += q[6, j]
+            total += q[6, j] * d[j]
+        total -= d[0]
+        for j in range(1, 21):
             if valid[j]:
-                row[_PA_ERROR + j] += d[j]
-                row[_PA_COUNT + j] += 1.0
-                if want:
+                row[pa_histogram + _bin(d[j], edges, scale)] += 1.0
+        if want:
+            for j in range(21):
+                if valid[j]:
                     procrustes[i, j] = d[j]
-                if j > 0:
-                    total += d[j]
-                    row[pa_histogram + _bin(d[j], edges)] += 1.0
         row[scalars + _PA_HAND_ERROR] += total / others
         row[scalars + _PA_HANDS] += 1.0
     return collapsed
 
 
 @_compiled
-def _bin(value, edges):
-    """How many edges lie below the value."""
+def _bin(value, edges, scale):
+    """How many edges lie below the value; `scale` is edges per millimetre."""
     last = len(edges)
     value = max(value - EDGE_TOLERANCE, 0.0)
     if value > edges[last - 1]:
         return last
-    k = int(value / edges[last - 1] * (last - 1))
+    k = int(value * scale)
     while k > 0 and edges[k - 1] >= value:
         k -= 1
     while edges[k] < value:
@@ -148,51 +155,54 @@ def _bin(value, edges):
 
 
 @_compiled
-def _wrist_distances(p, g, d):
-    wx = np.float64(p[0, 0]) - g[0, 0]
-    wy = np.float64(p[0, 1]) - g[0, 1]
-    wz = np.float64(p[0, 2]) - g[0, 2]
+def _load(p, g, valid, q):
+    """Spread a hand over rows of float64: x, y, z of prediction and truth, offset, weight."""
     for j in range(21):
-        x = np.float64(p[j, 0]) - g[j, 0] - wx
-        y = np.float64(p[j, 1]) - g[j, 1] - wy
-        z = np.float64(p[j, 2]) - g[j, 2] - wz
+        q[0, j], q[1, j], q[2, j] = p[j, 0], p[j, 1], p[j, 2]
+        q[3, j], q[4, j], q[5, j] = g[j, 0], g[j, 1], g[j, 2]
+    for j in range(21):
+        q[6, j] = 1.0 if valid[j] else 0.0
+
+
+@_compiled
+def _wrist_distances(q, d):
+    wx, wy, wz = q[0, 0] - q[3, 0], q[1, 0] - q[4, 0], q[2, 0] - q[5, 0]
+    for j in range(21):
+        x, y, z = q[0, j] - q[3, j] - wx, q[1, j] - q[4, j] - wy, q[2, j] - q[5, j] - wz
         d[j] = math.sqrt(x * x + y * y + z * z)
 
 
 @_compiled
-def _absolute_distances(p, g, valid, d):
+def _absolute_distances(q, d):
     total = 0.0
     for j in range(21):
-        x = np.float64(p[j, 0]) - g[j, 0]
-        y = np.float64(p[j, 1]) - g[j, 1]
-        z = np.float64(p[j, 2]) - g[j, 2]
+        x, y, z = q[0, j] - q[3, j], q[1, j] - q[4, j], q[2, j] - q[5, j]
         d[j] = math.sqrt(x * x + y * y + z * z)
-        if valid[j]:
-            total += d[j]
+        total += q[6, j] * d[j]
     return total
 
 
 @_compiled
-def _procrustes_distances(p, g, valid, n, d):
+def _procrustes_distances(q, n, d):
     """Fill d with the distances after similarity alignment; False where the hand has no extent."""
     px = py = pz = gx = gy = gz = 0.0
     for j in range(21):
-        w = 1.0 if valid[j] else 0.0
-        px += w * p[j, 0]
-        py += w * p[j, 1]
-        pz += w * p[j, 2]
-        gx += w * g[j, 0]
-        gy += w * g[j, 1]
-        gz += w * g[j, 2]
+        w = q[6, j]
+        px += w * q[0, j]
+        py += w * q[1, j]
+        pz += w * q[2, j]
+        gx += w * q[3, j]
+        gy += w * q[4, j]
+        gz += w * q[5, j]
     px, py, pz, gx, gy, gz = px / n, py / n, pz / n, gx / n, gy / n, gz / n
     size_p = size_g = 0.0
     xx = xy = xz = yx = yy = yz = zx = zy = zz = 0.0
     for j in range(21):
-        w = 1.0 if valid[j] else 0.0
-        ax, ay, az = w * (p[j, 0] - px), w * (p[j, 1] - py), w * (p[j, 2] - pz)
-        bx, by, bz = w * (g[j, 0] - gx), w * (g[j, 1] - gy), w * (g[j, 2] - gz)
+        w = q[6, j]
+        ax, ay, az = w * (q[0, j] - px), w * (q[1, j] - py), w * (q[2, j] - pz)
+        bx, by, bz = q[3, j] - gx, q[4, j] - gy, q[5, j] - gz
         size_p += ax * ax + ay * ay + az * az
-        size_g += bx * bx + by * by + bz * bz
+        size_g += w * (bx * bx + by * by + bz * bz)
         xx += ax * bx
         xy += ax * by
         xz += ax * bz
@@ -222,10 +232,10 @@ def _procrustes_distances(p, g, valid, n, d):
     r21 = s * 2 * (qy * qz + qw * qx)
     r22 = s * (1 - 2 * (qx * qx + qy * qy))
     for j in range(21):
-        ax, ay, az = p[j, 0] - px, p[j, 1] - py, p[j, 2] - pz
-        x = r00 * ax + r01 * ay + r02 * az - (g[j, 0] - gx)
-        y = r10 * ax + r11 * ay + r12 * az - (g[j, 1] - gy)
-        z = r20 * ax + r21 * ay + r22 * az - (g[j, 2] - gz)
+        ax, ay, az = q[0, j] - px, q[1, j] - py, q[2, j] - pz
+        x = r00 * ax + r01 * ay + r02 * az - (q[3, j] - gx)
+        y = r10 * ax + r11 * ay + r12 * az - (q[4, j] - gy)
+        z = r20 * ax + r21 * ay + r22 * az - (q[5, j] - gz)
         d[j] = math.sqrt(x * x + y * y + z * z)
     return True
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hand_bench.alignment import NO_EXTENT, fit_similarity, spread
+from hand_bench.alignment import NO_EXTENT, rotmat_from_quat, top_eigenvector
 from hand_bench.array_types import Bool, Float, Int
 from hand_bench.sums import SumsLayout
 
@@ -17,7 +17,7 @@ from hand_bench.sums import SumsLayout
 #: tell apart) is within it; otherwise the rounding of a perfect alignment would fail PCK at 0.
 EDGE_TOLERANCE = 1e-6
 #: Hands worked on at a time: small enough for the processor's cache.
-CHUNK = 2048
+CHUNK = 1024
 
 
 class SideErrors(NamedTuple):
@@ -69,10 +69,10 @@ def side_sums(
         _add_distances(layout, out, distances, valid[rows], group[rows])
         if errors is not None:
             keep = valid[rows]
-            errors.wrist[rows] = np.where(keep, distances.wrist, np.nan)
-            errors.absolute[rows] = np.where(keep, distances.absolute, np.nan)
+            errors.wrist[rows] = np.where(keep, distances.wrist.T, np.nan)
+            errors.absolute[rows] = np.where(keep, distances.absolute.T, np.nan)
             keep = keep & distances.aligned[:, None]
-            errors.procrustes[rows] = np.where(keep, distances.procrustes, np.nan)
+            errors.procrustes[rows] = np.where(keep, distances.procrustes.T, np.nan)
     return out, collapsed
 
 
@@ -85,14 +85,44 @@ class _Distances(NamedTuple):
 
 
 def _distances(pred, gt, valid) -> _Distances:
-    pred, gt = pred.astype(np.float64), gt.astype(np.float64)
-    offset = pred - gt
-    absolute = _length(offset)
-    wrist = _length(offset - offset[:, :1])
-    collapsed = spread(pred, valid) < NO_EXTENT
-    aligned = (valid.sum(axis=1) >= 3) & ~collapsed
-    procrustes = _length(fit_similarity(pred, gt, valid)(pred) - gt)
-    return _Distances(wrist, absolute, procrustes, aligned, collapsed & (valid.sum(axis=1) >= 3))
+    """Distances (21, hands): axes and joints come first, so that operations run over hands."""
+    p, g = (np.ascontiguousarray(a.transpose(2, 1, 0), np.float64) for a in (pred, gt))
+    weight = valid.T.astype(np.float64)
+    n = weight.sum(axis=0)
+    offset = p - g
+    absolute = _norm(offset)
+    wrist = _norm(offset - offset[:, :1])
+    x = p - (np.einsum("xjn,jn->xn", p, weight) / n)[:, None]
+    y = g - (np.einsum("xjn,jn->xn", g, weight) / n)[:, None]
+    xw, yw = x * weight, y * weight
+    size_x, size_y = np.einsum("xjn,xjn->n", xw, xw), np.einsum("xjn,xjn->n", yw, yw)
+    S = np.empty((3, 3, len(n)))
+    for a in range(3):
+        for b in range(3):
+            np.einsum("jn,jn->n", xw[a], y[b], out=S[a, b])
+    size = np.sqrt(size_x * size_y)
+    size[size == 0] = 1.0
+    S /= size
+    root, quat = top_eigenvector(np.moveaxis(S, (0, 1), (-2, -1)))
+    scale = root * size / np.where(size_x > 0, size_x, 1.0)
+    R = np.moveaxis(rotmat_from_quat(quat), (-2, -1), (0, 1)) * scale
+    for a in range(3):
+        moved = R[a, 0] * x[0]
+        moved += R[a, 1] * x[1]
+        moved += R[a, 2] * x[2]
+        y[a] -= moved
+    procrustes = _norm(y)
+    collapsed = np.sqrt(size_x / n) < NO_EXTENT
+    aligned = (n >= 3) & ~collapsed
+    return _Distances(wrist, absolute, procrustes, aligned, collapsed & (n >= 3))
+
+
+def _norm(vectors: np.ndarray) -> np.ndarray:
+    x, y, z = vectors
+    total = x * x
+    total += y * y
+    total += z * z
+    return np.sqrt(total, out=total)
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
@@ -116,38 +146,39 @@ def _count_hands(layout, out, valid, found, group) -> None:
 
 
 def _add_distances(layout, out, distances: _Distances, valid, group) -> None:
-    groups = len(out)
-    others = valid[:, 1:]
-    joints = others.sum(axis=1)
+    weight = valid.T.astype(np.float64)
+    others = weight[1:]
+    joints = others.sum(axis=0)
+    divisor = np.maximum(joints, 1)
     true = joints > 0
-    aligned = valid & distances.aligned[:, None]
-
-    def add(name: str, values: np.ndarray) -> None:
-        where = layout.slices[name][0]
-        out[:, where] += _group_sums(values.reshape(len(group), -1), group, groups)
-
-    def mean_of_others(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
-        return np.where(keep, (values[:, 1:] * others).sum(axis=1) / np.maximum(joints, 1), 0.0)
-
-    add("error", distances.wrist * valid)
-    add("count", valid)
-    add("pa_error", np.where(aligned, distances.procrustes, 0.0))
-    add("pa_count", aligned)
-    add("hand_error", mean_of_others(distances.wrist, true))
-    add("pa_hand_error", mean_of_others(distances.procrustes, distances.aligned))
-    add("pa_hands", distances.aligned)
-    mean_absolute = (distances.absolute * valid).sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
-    add("absolute", np.where(true, mean_absolute, 0.0))
+    aligned = weight * distances.aligned
+    error, pa_error = distances.wrist * weight, distances.procrustes * aligned
+    absolute = (distances.absolute * weight).sum(axis=0) / (joints + 1)
+    scalars = {
+        "hand_error": error[1:].sum(axis=0) / divisor,
+        "pa_hand_error": pa_error[1:].sum(axis=0) / divisor,
+        "pa_hands": distances.aligned,
+        "absolute": np.where(true, absolute, 0.0),
+    }
+    fields = {"error": error, "count": weight, "pa_error": pa_error, "pa_count": aligned, **scalars}
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    table = np.concatenate([np.atleast_2d(v) for v in fields.values()])
+    sums = np.add.reduceat(table, starts, axis=1).T
+    at = 0
+    for name, values in fields.items():
+        size = len(np.atleast_2d(values))
+        np.add.at(out, (group[starts], layout.slices[name][0]), sums[:, at : at + size])
+        at += size
+    edges = layout.edge_array
     for name, values, keep in (
         ("histogram", distances.wrist, others),
-        ("pa_histogram", distances.procrustes, aligned[:, 1:]),
+        ("pa_histogram", distances.procrustes, aligned[1:]),
     ):
-        flat = (group[:, None] * layout.bins + histogram_bin(values[:, 1:], layout.edge_array))[
-            keep
-        ]
-        where = layout.slices[name][0]
-        counted = np.bincount(flat, minlength=groups * layout.bins)
-        out[:, where] += counted.reshape(groups, layout.bins)
+        # A bin of its own takes the joints that do not count.
+        bins = np.where(keep > 0, histogram_bin(values[1:], edges), layout.bins)
+        bins += group * (layout.bins + 1)
+        counted = np.bincount(bins.ravel(), minlength=len(out) * (layout.bins + 1))
+        out[:, layout.slices[name][0]] += counted.reshape(len(out), -1)[:, : layout.bins]
 
 
 def histogram_bin(
@@ -183,18 +214,19 @@ def acceleration_sums(
     0 or NaN; the first two rows of a block have no predecessors here.
     """
     out = np.zeros((groups, 2))
-    valid = counts & counts[:, :1] & found[:, None]
-    last = np.flatnonzero((interval[2:] > 0) & found[2:] & found[1:-1] & found[:-2]) + 2
-    for start in range(0, len(last), CHUNK):
-        rows = last[start : start + CHUNK]
-        keep = (valid[rows] & valid[rows - 1] & valid[rows - 2])[:, 1:]
-        now, before, first = (_wrist_offset(pred[r], gt[r]) for r in (rows, rows - 1, rows - 2))
-        second = _length(now - 2 * before + first)[:, 1:] / (interval[rows, None] ** 2 * 1000.0)
-        sums = np.stack([np.where(keep, second, 0.0).sum(axis=1), keep.sum(axis=1)], axis=1)
-        out += _group_sums(sums, group[rows], groups)
+    triple = (interval[2:] > 0) & found[2:] & found[1:-1] & found[:-2]
+    for start in range(0, len(triple), CHUNK):
+        part = slice(start, start + CHUNK + 2)
+        offset = pred[part].transpose(2, 1, 0).astype(np.float64, order="C")
+        offset -= gt[part].transpose(2, 1, 0)
+        offset -= offset[:, :1]
+        second = offset[:, 1:, 2:] - 2 * offset[:, 1:, 1:-1] + offset[:, 1:, :-2]
+        valid = (counts[part] & counts[part, :1]).T[1:]
+        keep = valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2]
+        at = slice(start + 2, start + CHUNK + 2)
+        keep = keep & triple[start : start + CHUNK]
+        total = np.where(keep, _norm(second), 0.0).sum(axis=0)
+        total /= np.where(triple[start : start + CHUNK], interval[at] ** 2 * 1000.0, 1.0)
+        out[:, 0] += np.bincount(group[at], total, groups)
+        out[:, 1] += np.bincount(group[at], keep.sum(axis=0), groups)
     return out
-
-
-def _wrist_offset(pred: np.ndarray, gt: np.ndarray) -> np.ndarray:
-    offset = pred.astype(np.float64) - gt
-    return offset - offset[:, :1]

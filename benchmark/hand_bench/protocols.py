@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hand_bench.bootstrap import Resampled
 from hand_bench.metrics import auc
 from hand_bench.sums import SCORE_LEVELS, SIDE_NAMES, SumsView
 
-Reduce = Callable[[SumsView], np.ndarray]
+View = SumsView | Resampled
+Reduce = Callable[[View], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,6 @@ class Measure:
     missing: str
     unanswered: str = "unanswered"
     needs_camera_space: bool = False
-    fields: tuple[str, ...] = ()
 
     def signature(self, subset: str, inputs: Sequence[str]) -> str:
         """Return what a number of this measure must be compared by."""
@@ -67,18 +68,18 @@ def ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=np.asarray(count) > 0)
 
 
-def joint_means(view: SumsView, error: str = "error", count: str = "count") -> np.ndarray:
+def joint_means(view: View, error: str = "error", count: str = "count") -> np.ndarray:
     """Mean error of each joint of both hands: (..., 2, 21), NaN where there is none."""
     return ratio(view[error], view[count])
 
 
-def _macro(view: SumsView) -> np.ndarray:
+def _macro(view: View) -> np.ndarray:
     means = joint_means(view)
     seen = ~np.isnan(means)
     return ratio(np.where(seen, means, 0.0).sum(axis=(-1, -2)), seen.sum(axis=(-1, -2)))
 
 
-def _pooled(view: SumsView) -> np.ndarray:
+def _pooled(view: View) -> np.ndarray:
     return ratio(view["error"].sum(axis=(-1, -2)), view["count"].sum(axis=(-1, -2)))
 
 
@@ -86,12 +87,12 @@ def _ratio_of(total: str, count: str) -> Reduce:
     return lambda view: ratio(_sum(view, total), _sum(view, count))
 
 
-def _sum(view: SumsView, name: str) -> np.ndarray:
+def _sum(view: View, name: str) -> np.ndarray:
     return view.total(name) if name in SIDE_NAMES else view[name]
 
 
 def pck_curve(
-    view: SumsView, histogram: str = "histogram", missed: str = "missed_joints"
+    view: View, histogram: str = "histogram", missed: str = "missed_joints"
 ) -> np.ndarray:
     """PCK at every edge of the histogram (..., edges); joints of missed hands fail."""
     bins = view.total(histogram)
@@ -104,7 +105,7 @@ def auc_measure(low: float, high: float, *, procrustes: bool = False) -> Measure
     prefix = "pa_" if procrustes else ""
     fields = (f"{prefix}histogram", f"{prefix}missed_joints")
 
-    def value(view: SumsView) -> np.ndarray:
+    def value(view: View) -> np.ndarray:
         edges = view.layout.edge_array
         inside = (edges >= low) & (edges <= high)
         return auc(pck_curve(view, *fields)[..., inside], edges[inside])
@@ -118,14 +119,13 @@ def auc_measure(low: float, high: float, *, procrustes: bool = False) -> Measure
         value,
         lambda view: view.total(fields[0]).sum(axis=-1) + view.total(fields[1]),
         "fail",
-        fields=fields,
     )
 
 
 def pck_measure(threshold: float) -> Measure:
     """Return the share of joints within `threshold` mm after wrist alignment."""
 
-    def value(view: SumsView) -> np.ndarray:
+    def value(view: View) -> np.ndarray:
         at = view.layout.edges.index(threshold)
         return pck_curve(view)[..., at]
 
@@ -137,11 +137,10 @@ def pck_measure(threshold: float) -> Measure:
         value,
         lambda view: view.total("histogram").sum(axis=-1) + view.total("missed_joints"),
         "fail",
-        fields=("histogram", "missed_joints"),
     )
 
 
-def average_precision(view: SumsView) -> np.ndarray:
+def average_precision(view: View) -> np.ndarray:
     """Mean over both sides of the average precision of hand presence (scores in 256 levels)."""
     scores = view["scores"]
     levels = scores.reshape(*scores.shape[:-1], 2, 2, SCORE_LEVELS)[..., ::-1]
@@ -165,7 +164,6 @@ _OFFICIAL_MPJPE = Measure(
     _macro,
     lambda view: view.total("found_hands"),
     "error",
-    fields=("error", "count"),
 )
 _POOLED_MPJPE = Measure(
     "MPJPE",
@@ -175,7 +173,6 @@ _POOLED_MPJPE = Measure(
     _pooled,
     lambda view: view.total("found_hands"),
     "error",
-    fields=("error", "count"),
 )
 _MRRPE = Measure(
     "MRRPE",
@@ -186,7 +183,6 @@ _MRRPE = Measure(
     lambda view: view["mrrpe_count"],
     "error",
     unanswered="mrrpe_unanswered",
-    fields=("mrrpe", "mrrpe_count"),
 )
 
 
@@ -200,7 +196,6 @@ def _presence(ties: str, field: str) -> Measure:
         lambda view: view["presence_checked"],
         "absent",
         unanswered="",
-        fields=(field, "presence_checked"),
     )
 
 
@@ -231,7 +226,6 @@ _HAND_MPJPE = Measure(
     lambda view: view.total("found_hands"),
     "found",
     unanswered="",
-    fields=("hand_error", "found_hands"),
 )
 _PA_MPJPE = Measure(
     "PA-MPJPE",
@@ -242,7 +236,6 @@ _PA_MPJPE = Measure(
     lambda view: view.total("pa_hands"),
     "found",
     unanswered="",
-    fields=("pa_hand_error", "pa_hands"),
 )
 _MEPE = Measure(
     "MEPE",
@@ -254,7 +247,6 @@ _MEPE = Measure(
     "found",
     unanswered="",
     needs_camera_space=True,
-    fields=("absolute", "found_hands"),
 )
 _FOUND_MRRPE = Measure(
     "MRRPE",
@@ -265,7 +257,6 @@ _FOUND_MRRPE = Measure(
     lambda view: view["mrrpe_count"],
     "found",
     unanswered="",
-    fields=("mrrpe", "mrrpe_count"),
 )
 _AP = Measure(
     "hand AP",
@@ -276,7 +267,6 @@ _AP = Measure(
     lambda view: view["presence_checked"],
     "absent",
     unanswered="",
-    fields=("scores",),
 )
 _RECALL = Measure(
     "hand recall",
@@ -287,7 +277,6 @@ _RECALL = Measure(
     lambda view: view.total("true_hands"),
     "fail",
     unanswered="",
-    fields=("found_hands", "true_hands"),
 )
 _ACCELERATION = Measure(
     "acceleration error",
@@ -298,7 +287,6 @@ _ACCELERATION = Measure(
     lambda view: view.total("acceleration_count"),
     "found",
     unanswered="",
-    fields=("acceleration", "acceleration_count"),
 )
 
 RECOMMENDED = Protocol(

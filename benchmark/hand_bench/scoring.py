@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +24,18 @@ def result(evaluator: Evaluator, protocol: str) -> Result:
     chosen = track.protocols if protocol == "all" else (track.protocol(protocol),)
     wanted = {name for p in chosen for _, subsets in p.measures for name in subsets}
     reduce = _Reduction(evaluator)
-    tables = {s.name: reduce.subset(s, chosen) for s in track.subsets if s.name in wanted}
+    tables = {s.name: reduce.subset(s) for s in track.subsets if s.name in wanted}
+    found: dict[tuple[str, int, str], Score] = {}
+    for name, table in tables.items():
+        for p in chosen:
+            for k, (measure, subsets) in enumerate(p.measures):
+                if name in subsets:
+                    found[p.name, k, name] = table.score(measure, p.name)
+        table.forget_resamples()
     scores = [
-        tables[name].score(measure, p.name)
+        found[p.name, k, name]
         for p in chosen
-        for measure, subsets in p.measures
+        for k, (_, subsets) in enumerate(p.measures)
         for name in subsets
     ]
     manifest = evaluator.annotations.manifest
@@ -56,7 +64,7 @@ def result(evaluator: Evaluator, protocol: str) -> Result:
 
 
 class _Reduction:
-    """Reduces subsets; resamples are drawn once for each number of clusters."""
+    """Reduces subsets; the last number of clusters keeps its resamples."""
 
     def __init__(self, evaluator: Evaluator):
         self.evaluator = evaluator
@@ -69,29 +77,41 @@ class _Reduction:
             f"{unit if evaluator.time_blocks else 'sequences'}"
         )
 
-    def subset(self, subset: Subset, protocols) -> _SubsetTable:
+    def subset(self, subset: Subset) -> _SubsetTable:
         track = self.evaluator.track
         names, view = self.evaluator.sums.clusters(lambda cell: subset.contains(cell, track.strata))
-        fields = {
-            f for p in protocols for m, on in p.measures if subset.name in on for f in m.fields
-        }
-        resampled = None
-        resamples = self.evaluator.resamples
-        if len(names) >= bootstrap.MIN_CLUSTERS and resamples:
-            if len(names) not in self.counts:
-                self.counts[len(names)] = bootstrap.resample_counts(
-                    len(names), resamples, self.evaluator.seed
+        return _SubsetTable(subset.name, view, len(names), self)
+
+    def resamples(self, clusters: int) -> np.ndarray | None:
+        """Return how often each cluster is drawn; None where there are too few for an interval."""
+        if clusters < bootstrap.MIN_CLUSTERS or not self.evaluator.resamples:
+            return None
+        if clusters not in self.counts:
+            self.counts = {
+                clusters: bootstrap.resample_counts(
+                    clusters, self.evaluator.resamples, self.evaluator.seed
                 )
-            resampled = bootstrap.resampled(view, self.counts[len(names)], fields)
-        total = SumsView(view.values.sum(axis=0), view.layout)
-        return _SubsetTable(subset.name, total, resampled, self)
+            }
+        return self.counts[clusters]
 
 
 class _SubsetTable:
-    def __init__(
-        self, name: str, total: SumsView, resampled: SumsView | None, reduction: _Reduction
-    ):
-        self.name, self.total, self.resampled, self.reduction = name, total, resampled, reduction
+    """The sums of a subset; its resamples are made when a score asks for them."""
+
+    def __init__(self, name: str, view: SumsView, clusters: int, reduction: _Reduction):
+        self.name, self.reduction = name, reduction
+        self.view, self.clusters = view, clusters
+        self.total = SumsView(view.values.sum(axis=0), view.layout)
+
+    @cached_property
+    def resampled(self) -> bootstrap.Resampled | None:
+        counts = self.reduction.resamples(self.clusters)
+        return None if counts is None else bootstrap.Resampled(self.view, counts)
+
+    def forget_resamples(self) -> None:
+        """Give the memory back: with many clusters the tables of all subsets would add up."""
+        self.__dict__.pop("resampled", None)
+        self.view = SumsView(np.zeros((0, self.view.layout.width)), self.view.layout)
 
     def score(self, measure: Measure, protocol: str) -> Score:
         value, note = self._value(measure)

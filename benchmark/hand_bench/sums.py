@@ -143,13 +143,12 @@ class Sums:
 
     def clusters(self, chosen: Callable[[Cell], bool]) -> tuple[list[str], SumsView]:
         """Return the clusters, sorted by name, and their sums over the chosen cells."""
-        totals: dict[str, np.ndarray] = {}
-        for (cell, cluster), row in self.rows.items():
-            if chosen(cell):
-                total = totals.setdefault(cluster, np.zeros(self.layout.width))
-                total += self.values[row]
-        names = sorted(totals)
-        table = np.stack([totals[n] for n in names]) if names else np.zeros((0, self.layout.width))
+        rows = [(cluster, row) for (cell, cluster), row in self.rows.items() if chosen(cell)]
+        names = sorted({cluster for cluster, _ in rows})
+        at = {name: k for k, name in enumerate(names)}
+        table = np.zeros((len(names), self.layout.width))
+        for cluster, row in rows:
+            table[at[cluster]] += self.values[row]
         return names, SumsView(table, self.layout)
 
 
