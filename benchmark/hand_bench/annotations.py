@@ -34,7 +34,7 @@ from hand_bench.version import __version__
 
 FORMAT = "hand-bench annotations 1"
 ROW_GROUP = 65_536
-BATCH = 16_384
+BATCH = 8_192
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
+from hand_bench.array_types import Bool
 from hand_bench.declaration import UNITS, Declaration
 from hand_bench.errors import Problem
 from hand_bench.joint_sets import HAND_SIDES, joint_set
@@ -45,7 +46,12 @@ class ValueChecks:
         for column in ("left_root", "relative_root_depth"):
             values = getattr(block, column)
             if values is not None:
-                self._look_at_offset(start, block.ids, column, values.reshape(len(values), -1))
+                bad = self._look_at_offset(
+                    start, block.ids, column, values.reshape(len(values), -1)
+                )
+                if bad.any():
+                    bad = bad.reshape(-1, *[1] * (values.ndim - 1))
+                    setattr(block, column, np.where(bad, np.float32("nan"), values))
 
     def problems(self) -> list[Problem]:
         """Everything that was found, in the order of the codes."""
@@ -74,7 +80,7 @@ class ValueChecks:
     def _look_at_hand(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
         joints, limit = hand.joints, self._limit
         names = joint_set(self.declared.joint_set).joints
-        huge = np.zeros(len(hand.found), bool)
+        huge = odd = np.zeros(len(hand.found), bool)
         if joints.size and not max(joints.max(), -joints.min()) <= limit:
             odd = ~np.isfinite(joints).all(axis=2)
             bad = odd.any(axis=1) & hand.found
@@ -93,6 +99,9 @@ class ValueChecks:
         if not self.image_space:
             self._measure(hand)
         hand.found = hand.found & ~huge
+        if odd.any() or huge.any():
+            # Whoever computes with all rows meets neither infinities nor overflow.
+            hand.joints = np.where(hand.found[:, None, None], joints, np.float32(0))
         self._look_at_score(start, ids, side, hand)
         self._look_at_depth(start, ids, side, hand)
         self.answered += int(np.count_nonzero(hand.found))
@@ -121,14 +130,17 @@ class ValueChecks:
         self._note("HB126", side, behind, start, ids, lambda row: f"Z = {nearest[row]:.4g}")
         hand.found = hand.found & ~far & ~behind
 
-    def _look_at_offset(self, start: int, ids: pa.Array, column: str, values: np.ndarray) -> None:
-        """Check left_root or relative_root_depth; a row that is all NaN was not given."""
+    def _look_at_offset(
+        self, start: int, ids: pa.Array, column: str, values: np.ndarray
+    ) -> Bool[np.ndarray, rows]:
+        """Return bad rows of left_root or relative_root_depth; all NaN means not given."""
         with np.errstate(invalid="ignore"):
             far = (np.abs(values) > self._limit).any(axis=1)
         odd = (~np.isfinite(values)).any(axis=1) & ~np.isnan(values).all(axis=1)
         shown = lambda row: _point(values[row])  # noqa: E731
         self._note("HB123", column, odd, start, ids, shown)
         self._note("HB121", column, far & ~odd, start, ids, shown)
+        return far | odd
 
     @property
     def _limit(self) -> float:

@@ -257,7 +257,7 @@ class Evaluator:
                     waiting.append(
                         pool.submit(sum_block, block, self.sums.layout, engine, errors is not None)
                     )
-                    while len(waiting) > workers + 2:
+                    while len(waiting) > workers:
                         add_next()
                 while waiting:
                     add_next()

@@ -119,11 +119,12 @@ class Columns:
         return values if found.all() else np.where(found, values, np.float32("nan"))
 
     def depths(self, column: str) -> np.ndarray | None:
-        """Return numbers as `scalars`; NaN and infinities are findings (HB123)."""
+        """Return numbers as `scalars`; NaN and infinities are findings (HB123) and come as NaN."""
         values = self.scalars(column)
-        if values is not None and not np.isfinite(values).all():
-            self.note("HB123", column, ~np.isfinite(values) & self.given(column))
-        return values
+        if values is None or np.isfinite(values).all():
+            return values
+        self.note("HB123", column, ~np.isfinite(values) & self.given(column))
+        return np.where(np.isfinite(values), values, np.float32("nan"))
 
     def note(self, code: str, column: str, bad: np.ndarray, shown: Sequence | None = None) -> None:
         """Collect a finding about the rows that are `bad`; `shown` holds what each row has."""

@@ -16,7 +16,7 @@ from hand_bench.declaration import Declaration
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.layouts import Columns, Finding, PredictionBlock, find_layout
 
-BATCH = 16_384
+BATCH = 8_192
 #: What Arrow raises for a damaged file (a UnicodeDecodeError for the names of its columns).
 _DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 
