@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from hand_bench.array_types import Bool
 from hand_bench.declaration import UNITS, Declaration
 from hand_bench.errors import Problem
 from hand_bench.joint_sets import HAND_SIDES, joint_set
@@ -52,6 +51,11 @@ class ValueChecks:
                 if bad.any():
                     bad = bad.reshape(-1, *[1] * (values.ndim - 1))
                     setattr(block, column, np.where(bad, np.float32("nan"), values))
+
+    def look_at_all(self, blocks: Iterable[tuple[int, PredictionBlock]]) -> None:
+        """Check every block of a file."""
+        for start, block in blocks:
+            self.look(start, block)
 
     def problems(self) -> list[Problem]:
         """Everything that was found, in the order of the codes."""
@@ -132,7 +136,7 @@ class ValueChecks:
 
     def _look_at_offset(
         self, start: int, ids: pa.Array, column: str, values: np.ndarray
-    ) -> Bool[np.ndarray, rows]:
+    ) -> np.ndarray:
         """Return bad rows of left_root or relative_root_depth; all NaN means not given."""
         with np.errstate(invalid="ignore"):
             far = (np.abs(values) > self._limit).any(axis=1)
@@ -140,7 +144,7 @@ class ValueChecks:
         shown = lambda row: _point(values[row])  # noqa: E731
         self._note("HB123", column, odd, start, ids, shown)
         self._note("HB121", column, far & ~odd, start, ids, shown)
-        return far | odd
+        return np.asarray(far | odd)
 
     @property
     def _limit(self) -> float:

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from hand_bench import bootstrap, errors_file
 from hand_bench.arrow import numbers
 from hand_bench.data import open_annotations
+from hand_bench.declaration import override
 from hand_bench.errors import Problem, SubmissionError
-from hand_bench.evaluator import Evaluator, override
+from hand_bench.evaluator import Evaluator
 from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.predictions import open_predictions
 from hand_bench.results import rounded

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hand_bench.errors import Problem, SubmissionError
+from hand_bench.errors import Problem, SubmissionError, TrackError, unknown_name
 from hand_bench.joint_sets import JOINT_SETS
 from hand_bench.version import __version__
 
@@ -92,3 +92,14 @@ def _inputs(text: str) -> tuple[str, ...] | None:
     if isinstance(inputs, list) and all(isinstance(item, str) for item in inputs):
         return tuple(inputs)
     return None
+
+
+def override(declared: Declaration, **given: str | None) -> Declaration:
+    """Replace what a file declares by what the user states; HB301 for unknown values."""
+    known = {"units": tuple(UNITS), "frame": FRAMES, "joint_set": tuple(JOINT_SETS)}
+    for key, value in given.items():
+        if value is None:
+            continue
+        if value not in known[key]:
+            raise TrackError(unknown_name(key, value, known[key]))
+    return replace(declared, **{k: v for k, v in given.items() if v is not None})

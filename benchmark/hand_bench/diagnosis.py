@@ -43,8 +43,8 @@ from hand_bench.conventions import (
     search,
 )
 from hand_bench.data import open_annotations, quiet
+from hand_bench.declaration import override
 from hand_bench.errors import SubmissionError
-from hand_bench.evaluator import override
 from hand_bench.joint_sets import HAND_SIDES, JOINT_SETS
 from hand_bench.predictions import open_predictions
 from hand_bench.raw import RawReading, found_hands

@@ -10,7 +10,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
@@ -26,14 +25,14 @@ from hand_bench.arrow import numbers
 from hand_bench.blocks import BlockSums, Canonical, sum_block
 from hand_bench.checks import ValueChecks
 from hand_bench.data import open_annotations, quiet
-from hand_bench.declaration import FRAMES, UNITS, Declaration
+from hand_bench.declaration import Declaration, override
 from hand_bench.errors import HandBenchError, Problem, SubmissionError, TrackError
-from hand_bench.joint_sets import joint_set as find_joint_set
 from hand_bench.predictions import open_predictions
 from hand_bench.results import Result
 from hand_bench.sources import PredictionSource
 from hand_bench.sums import Sums
 from hand_bench.tracks import Track, find_track
+from hand_bench.validation import declaration_problems, file_problems
 
 #: From this many rows on, loading compiled code pays.
 NUMBA_ROWS = 150_000
@@ -124,21 +123,6 @@ def evaluate(
     return machine.scores(protocol)
 
 
-def override(declared: Declaration, **given: str | None) -> Declaration:
-    """Replace what a file declares by what the user states; HB301 for unknown values."""
-    known = {"units": tuple(UNITS), "frame": FRAMES}
-    for key, value in given.items():
-        if value is None:
-            continue
-        if key == "joint_set":
-            find_joint_set(value)
-        elif value not in known[key]:
-            from hand_bench.errors import unknown_name
-
-            raise TrackError(unknown_name(key, value, known[key]))
-    return replace(declared, **{k: v for k, v in given.items() if v is not None})
-
-
 class Evaluator:
     """Scores predictions as they come: batches of a training loop, or shards merged later.
 
@@ -192,19 +176,14 @@ class Evaluator:
         progress: Callable[[str, int, int], None] = quiet,
     ) -> None:
         """Add a whole file; see `evaluate`."""
-        checks = self._checks(source, trust_units)
-        canonical = self._canonical(source)
+        checks, canonical = self._checks(source, trust_units), self._canonical(source)
         with ThreadPoolExecutor(1) as side_job:
             digest = side_job.submit(lambda: source.sha256)
             try:
-                self._run(
-                    pairing.in_order(self.selection, canonical.columns, source, checks),
-                    canonical,
-                    errors,
-                    workers,
-                    progress,
-                    checks,
-                )
+                pairs = pairing.in_order(self.selection, canonical.columns, source, checks)
+                if declaration_problems(source, self.track):
+                    raise pairing.OutOfOrder
+                self._run(pairs, canonical, errors, workers, progress, checks)
                 self.coverage = pairing.Coverage(self.selection.size, self.selection.size)
             except pairing.OutOfOrder:
                 self._score_reordered(source, errors, workers, trust_units, progress)
@@ -219,12 +198,11 @@ class Evaluator:
         self.sums = Sums(self.track.layout)
         checks, canonical = self._checks(source, trust_units), self._canonical(source)
         position, self.coverage = pairing.join(self.selection, source)
-        problems = pairing.coverage_problems(self.coverage, source.name, self.track.name)
+        problems = file_problems(source, self.track, self.coverage)
         if self.allow_missing:
             problems = [p for p in problems if p.code != "HB104"]
         if problems:
-            for start, block in source.blocks():
-                checks.look(start, block)
+            checks.look_at_all(source.blocks())
             raise SubmissionError(sorted(problems + checks.problems(), key=lambda p: p.code))
         pairs = pairing.reordered(self.selection, canonical.columns, source, checks, position)
         self._run(pairs, canonical, errors, workers, progress, checks)
@@ -282,6 +260,8 @@ class Evaluator:
             HB105 for unknown ids, HB106 for a sample that was given before, HB1xx as `evaluate`.
         """
         source = open_predictions(preds)
+        if problems := declaration_problems(source, self.track):
+            raise SubmissionError(problems)
         if self._seen is None:
             self._ids = self.selection.ids()
             self._seen = np.zeros(len(self._ids), bool)
@@ -367,9 +347,6 @@ class Evaluator:
     # --- shared -------------------------------------------------------------------------------
 
     def _checks(self, source: PredictionSource, trust_units: bool) -> ValueChecks:
-        problems = declaration_problems(source, self.track)
-        if problems:
-            raise SubmissionError(problems)
         return ValueChecks(
             source.name,
             source.declared,
@@ -450,32 +427,3 @@ def select(
 
 def _matches(name: str, pattern: str) -> bool:
     return name == pattern or fnmatchcase(name, pattern) or name.rsplit("/", 1)[-1] == pattern
-
-
-def declaration_problems(source: PredictionSource, track: Track) -> list[Problem]:
-    """Compare what a file declares with the track: its name, and the inputs' vocabulary."""
-    declared = source.declared
-    problems = []
-    if declared.track and declared.track != track.name:
-        problems.append(
-            Problem(
-                "HB113",
-                source.name,
-                f"was written for track {declared.track!r}, not {track.name!r}.",
-                cause="Another track's file?",
-                fix=f"`--track {declared.track}`, or write it again with track={track.name!r}.",
-            )
-        )
-    for item in declared.inputs:
-        name, _, value = item.partition(":")
-        if name not in track.inputs or value not in track.inputs[name]:
-            known = [f"{n}:{v}" for n, values in track.inputs.items() for v in values]
-            problems.append(
-                Problem(
-                    "HB113",
-                    source.name,
-                    f"declares the input {item!r}.",
-                    fix=f"Known for {track.name}: {', '.join(known)}.",
-                )
-            )
-    return problems

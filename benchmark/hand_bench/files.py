@@ -40,9 +40,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix or ".tmp"
         )
     except OSError as error:
-        raise HandBenchError(
-            Problem("HB402", str(path), f"cannot be written ({error.strerror}).")
-        ) from error
+        raise _not_writable(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -50,11 +48,31 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise HandBenchError(
-            Problem("HB402", str(path), f"cannot be written ({error.strerror or error}).")
-        ) from error
+        raise _not_writable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(*paths: str | Path | None) -> None:
+    """Raise HB402 now for a place that could not be written to after long work."""
+    for path in paths:
+        if path is not None:
+            folder = next(p for p in Path(path).parents if p.exists())
+            if not folder.is_dir():
+                raise _not_writable(Path(path), NotADirectoryError(0, f"{folder} is a file"))
+            if not os.access(folder, os.W_OK):
+                raise _not_writable(
+                    Path(path), PermissionError(0, f"no right to write in {folder}")
+                )
+            if Path(path).is_dir():
+                raise _not_writable(Path(path), IsADirectoryError(0, "it is a folder"))
+
+
+def _not_writable(path: Path, error: OSError) -> HandBenchError:
+    reason = error.strerror or str(error)
+    return HandBenchError(
+        Problem("HB402", str(path), f"cannot be written: {reason}.", fix="Give another place.")
+    )
 
 
 def write_json(path: str | Path, value: Any) -> None:

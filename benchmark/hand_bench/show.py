@@ -18,13 +18,14 @@ from hand_bench.blocks import Canonical, sum_block
 from hand_bench.checks import ValueChecks
 from hand_bench.columns import strings
 from hand_bench.data import open_annotations
+from hand_bench.declaration import override
 from hand_bench.errors import Problem, SubmissionError
-from hand_bench.evaluator import declaration_problems, override
 from hand_bench.geometry import project
 from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.predictions import open_predictions
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track, find_track
+from hand_bench.validation import declaration_problems
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

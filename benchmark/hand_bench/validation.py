@@ -11,9 +11,11 @@ import pyarrow as pa
 from hand_bench import pairing
 from hand_bench.annotations import Annotations
 from hand_bench.checks import ValueChecks
+from hand_bench.columns import list_size
 from hand_bench.data import open_annotations
-from hand_bench.errors import SubmissionError
-from hand_bench.evaluator import declaration_problems, override
+from hand_bench.declaration import override
+from hand_bench.errors import Problem, SubmissionError
+from hand_bench.model_inputs import SCHEMA as INPUTS
 from hand_bench.predictions import open_predictions
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track, find_track
@@ -91,9 +93,8 @@ def validate(
     )
     source = open_predictions(preds)
     source.declared = override(source.declared, units=units, joint_set=joint_set, frame=frame)
-    problems = declaration_problems(source, known)
     _, coverage = pairing.join(pairing.Selection(expected), source)  # type: ignore[arg-type]
-    problems += pairing.coverage_problems(coverage, source.name, known.name)
+    problems = file_problems(source, known, coverage)
     checks = ValueChecks(
         source.name,
         source.declared,
@@ -101,8 +102,7 @@ def validate(
         source.layout.image_space,
         units is not None,
     )
-    for start, block in source.blocks():
-        checks.look(start, block)
+    checks.look_at_all(source.blocks())
     problems += checks.problems()
     if problems:
         raise SubmissionError(sorted(problems, key=lambda problem: problem.code))
@@ -118,17 +118,62 @@ def validate(
     )
 
 
+def file_problems(
+    source: PredictionSource, track: Track, coverage: pairing.Coverage
+) -> list[Problem]:
+    """Return what is wrong with a file's declaration and ids (its values are `ValueChecks`')."""
+    ids = pairing.coverage_problems(coverage, source.name, track.name)
+    return declaration_problems(source, track) + ids
+
+
+def declaration_problems(source: PredictionSource, track: Track) -> list[Problem]:
+    """Compare what a file declares with the track: its name, and the inputs' vocabulary."""
+    declared = source.declared
+    problems = []
+    if declared.track and declared.track != track.name:
+        problems.append(
+            Problem(
+                "HB113",
+                source.name,
+                f"was written for track {declared.track!r}, not {track.name!r}.",
+                cause="Another track's file?",
+                fix=f"`--track {declared.track}`, or write it again with track={track.name!r}.",
+            )
+        )
+    for item in declared.inputs:
+        name, _, value = item.partition(":")
+        if name not in track.inputs or value not in track.inputs[name]:
+            known = [f"{n}:{v}" for n, values in track.inputs.items() for v in values]
+            problems.append(
+                Problem(
+                    "HB113",
+                    source.name,
+                    f"declares the input {item!r}.",
+                    fix=f"Known for {track.name}: {', '.join(known)}.",
+                )
+            )
+    return problems
+
+
 def _notes(source: PredictionSource) -> list[str]:
     notes = []
-    for column in source.layout.columns[1:]:
-        kind = source.schema.field(column).type
-        if "double" in str(kind):
-            notes.append(
-                f"column {column!r} is {kind}: read as 32-bit floats "
-                "(written as those, the file has half the size)"
-            )
+    wide = [c for c in source.layout.columns[1:] if pa.types.is_float64(_inner(source, c))]
+    if wide:
+        more = f" and {len(wide) - 1} more" if len(wide) > 1 else ""
+        notes.append(
+            f"column {wide[0]!r}{more} hold 64-bit numbers: read as 32-bit ones "
+            "(written as those, the file has half the size)"
+        )
+    known = {*source.layout.columns, *INPUTS.names}
+    unread = [c for c in source.schema.names if c not in known and not c.startswith("__")]
+    if unread:
+        notes.append(f"columns that are not read: {', '.join(unread[:5])}")
     if not source.declared.inputs:
         notes.append(
             "no inputs are declared: the signature will say boxes and depth are undeclared"
         )
-    return notes[:4]
+    return notes
+
+
+def _inner(source: PredictionSource, column: str) -> pa.DataType:
+    return list_size(source.schema.field(column).type)[0]

@@ -725,7 +725,8 @@ def test_an_output_folder_that_cannot_be_written(command, table):
         1,
         "",
         """\
-HB402 taken/e.parquet: cannot be written (File exists).
+HB402 taken/e.parquet: cannot be written: taken is a file.
+      Give another place.
 """,
     )
     assert sorted(p.name for p in Path().iterdir()) == ["preds.parquet", "taken"]

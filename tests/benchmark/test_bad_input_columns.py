@@ -382,8 +382,7 @@ def test_validation_says_that_double_precision_is_not_needed(command, table):
     code, _, err = command("validate", "preds.parquet", "--track", "demo")
     assert code == 0
     message = """\
-note: column 'right_joints' is fixed_size_list<element: double>[63]: read as 32-bit floats (written as those, the file has half the size)
-note: column 'left_joints' is fixed_size_list<element: double>[63]: read as 32-bit floats (written as those, the file has half the size)
+note: column 'right_joints' and 1 more hold 64-bit numbers: read as 32-bit ones (written as those, the file has half the size)
 note: no inputs are declared: the signature will say boxes and depth are undeclared
 """
     assert err == message

@@ -247,8 +247,8 @@ def test_one_protocol_alone_gives_the_same_numbers(arrays, expected):
     found = evaluate(arrays, track="demo", protocol="official", resamples=50)
     assert {s.protocol for s in found} == {"official"}
     assert found.score("MPJPE", "IH", "official") == expected.score("MPJPE", "IH", "official")
-    with pytest.raises(TrackError, match=r"HB301 there is no protocol of demo 'oficial'"):
-        evaluate(arrays, track="demo", protocol="oficial")
+    with pytest.raises(TrackError, match=r"HB301 there is no protocol of demo 'mmpos'"):
+        evaluate(arrays, track="demo", protocol="mmpos")
 
 
 def test_signatures_name_what_numbers_must_share(arrays, tmp_path):

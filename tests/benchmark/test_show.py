@@ -201,7 +201,8 @@ def test_stated_units_are_converted(truth, tmp_path):
 
 def test_an_unknown_sample_is_named_with_ids_that_exist(truth, tmp_path):
     _, batch = truth
-    with pytest.raises(DatasetError, match=r"HB208.*no sample 'nowhere'.\n +Ids look like test/"):
+    wanted = r"HB208.*no sample 'nowhere'.\n +The nearest ids are test/"
+    with pytest.raises(DatasetError, match=wanted):
         show(in_samples(batch), track="demo", sample="nowhere", out=tmp_path / "a.png")
 
 

@@ -93,7 +93,9 @@ def evaluate(
         numpy, numba, or auto (numba for large files).
     """
     from hand_bench.evaluator import evaluate as score
+    from hand_bench.files import require_writable
 
+    require_writable(output, errors)
     with console.progress_bar() as progress:
         result = score(
             preds,
