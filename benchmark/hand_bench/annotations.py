@@ -186,16 +186,27 @@ class Annotations:
         """Hash of the file: from the manifest, or computed where there is none."""
         return self.manifest.get("sha256") or files.sha256(self.path)
 
-    def batches(self, columns: Sequence[str], size: int = BATCH) -> Iterator[AnnotationBatch]:
-        """Stream rows in order, in bounded memory. Text columns come dictionary-coded."""
+    def batches(
+        self, columns: Sequence[str], size: int = BATCH, *, wanted: np.ndarray | None = None
+    ) -> Iterator[AnnotationBatch]:
+        """Stream rows in order, in bounded memory. Text columns come dictionary-coded.
+
+        `wanted` (a boolean for each row) leaves out row groups without any wanted row.
+        """
         texts = [name for name in columns if SCHEMA.field(name).type == _TEXT]
         with pq.ParquetFile(
             self.path, pre_buffer=False, buffer_size=1 << 20, read_dictionary=texts
         ) as source:
             start = 0
-            for table in source.iter_batches(size, columns=list(columns), use_threads=False):
-                yield AnnotationBatch(start, table)
-                start += table.num_rows
+            for group in range(source.num_row_groups):
+                end = start + source.metadata.row_group(group).num_rows
+                if wanted is None or wanted[start:end].any():
+                    for table in source.iter_batches(
+                        size, row_groups=[group], columns=list(columns), use_threads=False
+                    ):
+                        yield AnnotationBatch(start, table)
+                        start += table.num_rows
+                start = end
 
     def ids(self) -> pa.Array:
         """All sample ids, in order."""

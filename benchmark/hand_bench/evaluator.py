@@ -24,9 +24,11 @@ from hand_bench.annotations import Annotations
 from hand_bench.arrow import numbers
 from hand_bench.blocks import BlockSums, Canonical, sum_block
 from hand_bench.checks import ValueChecks
+from hand_bench.collected import Collected
 from hand_bench.data import open_annotations, quiet
 from hand_bench.declaration import Declaration, override
 from hand_bench.errors import HandBenchError, Problem, SubmissionError, TrackError
+from hand_bench.layouts import Layout
 from hand_bench.predictions import open_predictions
 from hand_bench.results import Result
 from hand_bench.sources import PredictionSource
@@ -38,6 +40,9 @@ from hand_bench.validation import declaration_problems, file_problems
 NUMBA_ROWS = 150_000
 #: With fewer sequences, blocks of ten seconds are resampled instead.
 MIN_SEQUENCES = 20
+
+#: Rows of `update` that are collected before they are scored.
+COLLECTED = 8_192
 
 EngineName = Literal["auto", "numpy", "numba"]
 
@@ -161,7 +166,8 @@ class Evaluator:
         self.coverage = pairing.Coverage(self.selection.size, 0)
         self.predictions: dict[str, Any] = {"path": None, "sha256": None, "rows": 0}
         self.notes: list[str] = []
-        self._seen = None
+        self.collected = Collected(self.selection)
+        self._layout = Layout("samples", ())
         self.time_blocks = self._few_sequences()
 
     # --- a whole file -------------------------------------------------------------------------
@@ -252,7 +258,9 @@ class Evaluator:
     def update(self, preds: Any) -> Evaluator:
         """Add a batch of predictions, rows in any order; each sample once.
 
-        The acceleration error needs three neighbouring rows in one batch; others do not count.
+        Batches are collected until they are worth a pass over the annotations. The acceleration
+        error needs three neighbouring rows in one such collection (8,192 rows, or all that came
+        before `scores` was asked for); others do not count.
 
         Raises
         ------
@@ -262,87 +270,46 @@ class Evaluator:
         source = open_predictions(preds)
         if problems := declaration_problems(source, self.track):
             raise SubmissionError(problems)
-        if self._seen is None:
-            self._ids = self.selection.ids()
-            self._seen = np.zeros(len(self._ids), bool)
-        found = pc.index_in(source.ids(), value_set=self._ids)
-        position = numbers(found, null=-1).astype(np.int64)
-        self._refuse_unknown(source, position)
-        rows = np.zeros(self.annotations.rows, bool)
-        inside = np.arange(self.annotations.rows)
-        if self.selection.rows is not None:
-            inside = np.flatnonzero(self.selection.rows)
-        rows[inside[np.unique(position)]] = True
-        part = pairing.Selection(self.annotations, rows)
-        checks, canonical = self._checks(source, True), self._canonical(source)
-        local = np.searchsorted(np.unique(position), position)
-        pairs = pairing.reordered(part, canonical.columns, source, checks, local)
-        engine = self._engine(self.selection.size)
-        for pair in pairs:
-            done = sum_block(canonical.block(pair), self.sums.layout, engine, False)
-            self.sums.add(done.block.groups, done.values)
-        found = checks.problems()
-        if found:
-            raise SubmissionError(found)
-        self._seen[position] = True
-        self.declared = source.declared
+        if source.declared != self.declared and self.collected:
+            self._score_collected()
+        self.collected.add(source, self._checks(source, True))
+        self.declared, self._layout = source.declared, source.layout
         self.predictions["rows"] += source.rows
-        self._count_seen()
+        if self.collected.rows >= COLLECTED:
+            self._score_collected()
         return self
 
     def merge(self, other: Evaluator) -> Evaluator:
-        """Add another evaluator's shard of the same track; shards must not share samples."""
+        """Add another evaluator's shard of the same track; shards must not share samples.
+
+        Raises
+        ------
+        SubmissionError
+            HB106 where both shards answer a sample.
+        """
+        self._score_collected()
+        other._score_collected()
+        self.collected.merge(other.collected)
         self.sums.merge(other.sums)
         self.declared = other.declared
         self.predictions["rows"] += other.predictions["rows"]
-        if self._seen is not None and other._seen is not None:
-            if (self._seen & other._seen).any():
-                raise SubmissionError(
-                    Problem("HB106", "shards", "answer some of the same samples.")
-                )
-            self._seen |= other._seen
-            self._count_seen()
-        elif self._seen is None:
-            self._seen, self.coverage = other._seen, other.coverage
+        self.coverage = self.collected.coverage()
         return self
 
     def scores(self, protocol: str = "all") -> Result:
         """Reduce the sums to scores with intervals; can be asked for at any time."""
+        self._score_collected()
         return scoring.result(self, protocol)
 
-    def _refuse_unknown(self, source: PredictionSource, position: np.ndarray) -> None:
-        ids = source.ids()
-        unknown = position < 0
-        problems = []
-        if unknown.any():
-            example = ids[int(unknown.argmax())].as_py()
-            problems.append(
-                Problem(
-                    "HB105",
-                    source.name,
-                    f"{int(unknown.sum()):,} ids are not in track "
-                    f"{self.track.name}, e.g. {example}.",
-                )
-            )
-        known = position[~unknown]
-        again = self._seen[known]  # type: ignore[index]
-        repeated = len(known) - len(np.unique(known)) if source.layout.kind != "crops" else 0
-        if again.any() or repeated:
-            problems.append(
-                Problem(
-                    "HB106",
-                    source.name,
-                    f"{int(again.sum()) + repeated:,} samples were given before.",
-                    cause="A sampler that pads the last batch?",
-                )
-            )
-        if problems:
-            raise SubmissionError(problems)
-
-    def _count_seen(self) -> None:
-        found = int(np.count_nonzero(self._seen))
-        size = self.selection.size
-        self.coverage = pairing.Coverage(size, found, missing=size - found)
+    def _score_collected(self) -> None:
+        if not self.collected:
+            return
+        canonical = Canonical(self.track, self.declared, self._layout.image_space, self.time_blocks)
+        engine = self._engine(self.selection.size)
+        for pair in self.collected.take(canonical.columns):
+            done = sum_block(canonical.block(pair), self.sums.layout, engine, False)
+            self.sums.add(done.block.groups, done.values)
+        self.coverage = self.collected.coverage()
 
     # --- shared -------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class Selection:
     def batches(self, columns: list[str]) -> Iterator[AnnotationBatch]:
         """Stream the expected samples; `start` counts expected samples."""
         start = 0
-        for batch in self.annotations.batches(columns):
+        for batch in self.annotations.batches(columns, wanted=self.rows):
             if self.rows is not None:
                 keep = self.rows[batch.start : batch.start + len(batch)]
                 if not keep.any():
@@ -231,7 +231,7 @@ def reordered(
                     ordered, loaded = buckets.load(bucket), bucket
                 assert ordered is not None
                 first = piece.start - bucket * BUCKET
-                yield Pair(piece, _slice(ordered, first, len(piece), piece.sample_id))
+                yield Pair(piece, rows_of(ordered, first, len(piece), piece.sample_id))
 
 
 def _cut_at_buckets(truth: AnnotationBatch) -> Iterator[AnnotationBatch]:
@@ -252,7 +252,7 @@ class _Buckets:
         self.files = [(folder / str(k)).open("wb+") for k in range(count)]
 
     def put(self, position: np.ndarray, block: PredictionBlock) -> None:
-        arrays = _arrays(block)
+        arrays = arrays_of(block)
         bucket = np.where(position >= 0, position // BUCKET, -1)
         for k in np.unique(bucket[bucket >= 0]):
             rows = np.flatnonzero(bucket == k)
@@ -267,24 +267,26 @@ class _Buckets:
             stream.flush()
 
     def load(self, bucket: int) -> PredictionBlock:
-        rows = min(BUCKET, self.size - bucket * BUCKET)
-        joints = np.zeros((2, rows, 21, 3), np.float32)
-        block = PredictionBlock(
-            pa.nulls(0, pa.string()),
-            *(Hand(joints[k], np.zeros(rows, bool)) for k in range(2)),
-        )
+        block = empty_block(min(BUCKET, self.size - bucket * BUCKET))
         stream = self.files[bucket]
         end = stream.tell()
         stream.seek(0)
         while stream.tell() < end:
             names = np.load(stream, allow_pickle=False).tolist()
             at = np.load(stream, allow_pickle=False)
-            _place(block, at, {name: np.load(stream, allow_pickle=False) for name in names})
+            place(block, at, {name: np.load(stream, allow_pickle=False) for name in names})
         stream.close()
         return block
 
 
-def _arrays(block: PredictionBlock) -> dict[str, np.ndarray]:
+def empty_block(rows: int) -> PredictionBlock:
+    """Return rows that answer nothing yet."""
+    hands = (Hand(np.zeros((rows, 21, 3), np.float32), np.zeros(rows, bool)) for _ in range(2))
+    return PredictionBlock(pa.nulls(0, pa.string()), *hands)
+
+
+def arrays_of(block: PredictionBlock) -> dict[str, np.ndarray]:
+    """Return the arrays of a block by name, without those that are not given."""
     named = {"left_root": block.left_root, "relative_root_depth": block.relative_root_depth}
     for side, hand in zip(("right", "left"), block.hands, strict=True):
         for part in ("joints", "found", "score", "root_depth"):
@@ -292,7 +294,7 @@ def _arrays(block: PredictionBlock) -> dict[str, np.ndarray]:
     return {name: values for name, values in named.items() if values is not None}
 
 
-def _place(block: PredictionBlock, at: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
+def place(block: PredictionBlock, at: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
     """Put rows at their place; of a row per crop only its own side is taken."""
     rows = len(block.right.found)
     for side, hand in zip(("right", "left"), block.hands, strict=True):
@@ -315,7 +317,9 @@ def _place(block: PredictionBlock, at: np.ndarray, arrays: dict[str, np.ndarray]
             getattr(block, part)[at[given]] = values[given]
 
 
-def _slice(block: PredictionBlock, start: int, length: int, ids: pa.Array) -> PredictionBlock:
+def rows_of(block: PredictionBlock, start: int, length: int, ids: pa.Array) -> PredictionBlock:
+    """Return consecutive rows of a block, under other ids."""
+
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[start : start + length]
 

@@ -239,6 +239,14 @@ def markdown(lines: list[Line]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def measured(name: str, bench: Bench) -> Iterator[Line]:
+    """Give the lines of a bench; one that fails says so and the others go on."""
+    try:
+        yield from BENCHES[name](bench)
+    except RuntimeError as error:
+        yield Line(name, "failed", str(error).splitlines()[-1][:80])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows-scale", type=float, default=1.0, help="share of the official size")
@@ -249,7 +257,9 @@ def main() -> None:
     console, bench, lines = Console(stderr=True), Bench(given.rows_scale), []
     for name in given.only or BENCHES:
         with console.status(f"measuring: {name} (data is kept in {cache_folder()})"):
-            lines += BENCHES[name](bench)
+            for line in measured(name, bench):
+                console.print(" | ".join(line.cells()), highlight=False)
+                lines.append(line)
     if given.markdown:
         print(markdown(lines))
     else:

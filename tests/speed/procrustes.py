@@ -62,13 +62,14 @@ def numba_kernel() -> Callable[..., None]:
 
     from hand_bench import engine_numba
 
-    distances = engine_numba._procrustes_distances
+    load, distances = engine_numba._load, engine_numba._procrustes_distances
 
     @numba.njit
     def kernel(pred, gt, valid, means):
-        d = np.empty(21)
+        d, q = np.empty(21), np.empty((7, 21))
         for i in range(len(pred)):
-            distances(pred[i], gt[i], valid[i], 21, d)
+            load(pred[i], gt[i], valid[i], q)
+            distances(q, 21, d)
             means[i] = d.mean()
 
     return kernel
