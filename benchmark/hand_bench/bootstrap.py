@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hand_bench.array_types import Float
-from hand_bench.sums import SumsView
+from hand_bench.sums import ClusterView, SumsView
 
 #: With fewer clusters an interval would be a guess: none is given.
 MIN_CLUSTERS = 5
@@ -23,15 +23,21 @@ def resample_counts(
     """Return how often each cluster is drawn in each resample (seeded, with replacement)."""
     rng = np.random.default_rng([seed, clusters])
     counts = np.empty((resamples, clusters))
-    for row in counts:
-        row[:] = np.bincount(rng.integers(0, clusters, clusters), minlength=clusters)
+    some = max(1, 100_000 // clusters)
+    for start in range(0, resamples, some):
+        part = counts[start : start + some]
+        draws = rng.integers(0, clusters, part.shape)
+        draws += np.arange(len(part))[:, None] * clusters
+        part[:] = np.bincount(draws.ravel(), minlength=part.size).reshape(part.shape)
     return counts
 
 
 class Resampled:
     """The sums of every resample, field by field as they are asked for; read like a `SumsView`."""
 
-    def __init__(self, view: SumsView, counts: Float[np.ndarray, "resamples clusters"]):
+    def __init__(
+        self, view: SumsView | ClusterView, counts: Float[np.ndarray, "resamples clusters"]
+    ):
         self.view, self.counts, self.layout = view, counts, view.layout
         self._known: dict[str, np.ndarray] = {}
 

@@ -1,7 +1,7 @@
 """Pairing of predictions with annotations by sample id, as a stream in bounded memory.
 
 Files in the template's order are compared block by block. Any other order is found by one join of
-the ids; rows then go to one bucket file per 65,536 samples, and each bucket is ordered in memory.
+the ids; rows then go to one bucket file per 32,768 samples, and each bucket is ordered in memory.
 Rows per crop are merged on the way: both hands of a sample end up in one row.
 """
 
@@ -25,7 +25,7 @@ from hand_bench.errors import Problem
 from hand_bench.layouts import Hand, PredictionBlock
 from hand_bench.sources import PredictionSource
 
-BUCKET = 65_536
+BUCKET = 32_768
 
 
 class OutOfOrder(Exception):
@@ -244,7 +244,7 @@ def _cut_at_buckets(truth: AnnotationBatch) -> Iterator[AnnotationBatch]:
 
 
 class _Buckets:
-    """Rows on disk, one file per 65,536 samples; NumPy arrays one after the other."""
+    """Rows on disk, one file per 32,768 samples; NumPy arrays one after the other."""
 
     def __init__(self, folder: Path, size: int):
         self.size = size

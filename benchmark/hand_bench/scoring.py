@@ -11,7 +11,7 @@ from hand_bench import bootstrap
 from hand_bench.joint_sets import FINGERS, HAND_SIDES, OPENPOSE
 from hand_bench.protocols import Measure, joint_means, pck_curve, ratio
 from hand_bench.results import Result, Score, nine_digits
-from hand_bench.sums import SumsView
+from hand_bench.sums import ClusterView, SumsView
 from hand_bench.tracks import Subset, Track
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class _Reduction:
 
     def subset(self, subset: Subset) -> _SubsetTable:
         track = self.evaluator.track
-        names, view = self.evaluator.sums.clusters(lambda cell: subset.contains(cell, track.strata))
-        return _SubsetTable(subset.name, view, len(names), self)
+        view = self.evaluator.sums.clusters(lambda cell: subset.contains(cell, track.strata))
+        return _SubsetTable(subset.name, view, self)
 
     def resamples(self, clusters: int) -> np.ndarray | None:
         """Return how often each cluster is drawn; None where there are too few for an interval."""
@@ -98,20 +98,18 @@ class _Reduction:
 class _SubsetTable:
     """The sums of a subset; its resamples are made when a score asks for them."""
 
-    def __init__(self, name: str, view: SumsView, clusters: int, reduction: _Reduction):
-        self.name, self.reduction = name, reduction
-        self.view, self.clusters = view, clusters
-        self.total = SumsView(view.values.sum(axis=0), view.layout)
+    def __init__(self, name: str, view: ClusterView, reduction: _Reduction):
+        self.name, self.view, self.reduction = name, view, reduction
+        self.total = view.whole()
 
     @cached_property
     def resampled(self) -> bootstrap.Resampled | None:
-        counts = self.reduction.resamples(self.clusters)
+        counts = self.reduction.resamples(len(self.view.names))
         return None if counts is None else bootstrap.Resampled(self.view, counts)
 
     def forget_resamples(self) -> None:
         """Give the memory back: with many clusters the tables of all subsets would add up."""
         self.__dict__.pop("resampled", None)
-        self.view = SumsView(np.zeros((0, self.view.layout.width)), self.view.layout)
 
     def score(self, measure: Measure, protocol: str) -> Score:
         value, note = self._value(measure)

@@ -111,45 +111,84 @@ class SumsView:
         return values.sum(axis=axis)
 
 
+#: Rows of sums that are allocated at a time.
+CHUNK = 256
+
+
 @dataclass
 class Sums:
     """Sums per group, growing as groups appear."""
 
     layout: SumsLayout
     rows: dict[tuple[Cell, str], int] = field(default_factory=dict)
-    values: Float[np.ndarray, "groups width"] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        if self.values is None:
-            self.values = np.zeros((64, self.layout.width))
+    chunks: list[Float[np.ndarray, "rows width"]] = field(default_factory=list)
 
     def add(
-        self, keys: Iterable[tuple[Cell, str]], values: Float[np.ndarray, "groups width"]
+        self, keys: Iterable[tuple[Cell, str]], values: Iterable[Float[np.ndarray, " width"]]
     ) -> None:
         """Add rows of sums to their groups, in the order given."""
         for key, row in zip(keys, values, strict=True):
             at = self.rows.setdefault(key, len(self.rows))
-            if at >= len(self.values):
-                grown = np.zeros((2 * len(self.values), self.layout.width))
-                grown[: len(self.values)] = self.values
-                self.values = grown
-            self.values[at] += row
+            if at >= CHUNK * len(self.chunks):
+                self.chunks.append(np.zeros((CHUNK, self.layout.width)))
+            self[at] += row
+
+    def __getitem__(self, row: int) -> Float[np.ndarray, " width"]:
+        return self.chunks[row // CHUNK][row % CHUNK]
+
+    def __setitem__(self, row: int, values: Float[np.ndarray, " width"]) -> None:
+        self.chunks[row // CHUNK][row % CHUNK] = values
+
+    def field(self, name: str) -> np.ndarray:
+        """Return one field of all rows, shaped as `SumsView` shapes it."""
+        chunks = self.chunks or [np.zeros((0, self.layout.width))]
+        return np.concatenate([SumsView(chunk, self.layout)[name] for chunk in chunks])
 
     def merge(self, other: Sums) -> None:
         """Add another shard's sums; shards merged in the same order give the same bytes."""
         if other.layout.edges != self.layout.edges:
             raise ValueError("sums with other histogram edges cannot be merged")
-        self.add(other.rows, other.values[: len(other.rows)])
+        self.add(other.rows, (other[row] for row in other.rows.values()))
 
-    def clusters(self, chosen: Callable[[Cell], bool]) -> tuple[list[str], SumsView]:
-        """Return the clusters, sorted by name, and their sums over the chosen cells."""
-        rows = [(cluster, row) for (cell, cluster), row in self.rows.items() if chosen(cell)]
-        names = sorted({cluster for cluster, _ in rows})
+    def clusters(self, chosen: Callable[[Cell], bool]) -> ClusterView:
+        """Return the sums of each cluster over the chosen cells."""
+        pairs = [(cluster, row) for (cell, cluster), row in self.rows.items() if chosen(cell)]
+        names = sorted({cluster for cluster, _ in pairs})
         at = {name: k for k, name in enumerate(names)}
-        table = np.zeros((len(names), self.layout.width))
-        for cluster, row in rows:
-            table[at[cluster]] += self.values[row]
-        return names, SumsView(table, self.layout)
+        return ClusterView(self, names, [(at[cluster], row) for cluster, row in pairs])
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """Sums of clusters, read by field like a `SumsView`; a table of one field at a time is made."""
+
+    sums: Sums
+    names: list[str]
+    pairs: list[tuple[int, int]]
+
+    @property
+    def layout(self) -> SumsLayout:
+        """Where each field lies in a row of sums."""
+        return self.sums.layout
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        rows = self.sums.field(name)
+        out = np.zeros((len(self.names), *rows.shape[1:]))
+        if self.pairs:
+            cluster, row = np.array(self.pairs).T
+            np.add.at(out, cluster, rows[row])
+        return out
+
+    def total(self, name: str) -> np.ndarray:
+        """Return a field summed over both hands."""
+        return self[name].sum(axis=1)
+
+    def whole(self) -> SumsView:
+        """Return the sums over all clusters."""
+        total = np.zeros(self.layout.width)
+        for _, row in sorted(self.pairs):
+            total += self.sums[row]
+        return SumsView(total, self.layout)
 
 
 def sample_sums(

@@ -64,7 +64,20 @@ def test_sums_merge_in_any_grouping():
     second.add(keys[30:], rows[30:])
     first.merge(second)
     assert first.rows == whole.rows
-    assert np.array_equal(first.values[:100], whole.values[:100])
+    assert all(np.array_equal(first[row], whole[row]) for row in range(100))
+
+
+def test_clusters_add_up_the_cells_that_are_chosen():
+    sums, rows = Sums(LAYOUT), RNG.random((6, LAYOUT.width))
+    sums.add([((kind,), name) for kind in ("a", "b") for name in ("z", "y", "x")], rows)
+    view = sums.clusters(lambda cell: True)
+    assert view.names == ["x", "y", "z"]
+    added = SumsView(rows[[2, 1, 0]] + rows[[5, 4, 3]], LAYOUT)
+    for name in LAYOUT.slices:
+        assert np.allclose(view[name], added[name])
+    assert np.allclose(view.total("error"), added.total("error"))
+    assert np.allclose(view.whole().values, rows.sum(axis=0))
+    assert sums.clusters(lambda cell: cell == ("a",))["mrrpe"].shape == (3,)
 
 
 def test_sums_of_other_thresholds_do_not_merge():
