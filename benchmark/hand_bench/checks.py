@@ -79,7 +79,9 @@ class ValueChecks:
 
     def median_length(self) -> float:
         """Median distance from wrist to middle fingertip of the hands that were measured."""
-        return float(np.median(np.concatenate(self.lengths))) if self.lengths else float("nan")
+        if not self.lengths:
+            return float("nan")
+        return float(np.quantile(np.concatenate(self.lengths), 0.5))  # np.median imports numpy.ma
 
     def _look_at_hand(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
         joints, limit = hand.joints, self._limit

@@ -193,6 +193,7 @@ class Evaluator:
                 self.coverage = pairing.Coverage(self.selection.size, self.selection.size)
             except pairing.OutOfOrder:
                 self._score_reordered(source, errors, workers, trust_units, progress)
+        pa.default_memory_pool().release_unused()
         self.declared = source.declared
         self.predictions = {
             "path": str(source.path) if source.path else None,
@@ -204,6 +205,7 @@ class Evaluator:
         self.sums = Sums(self.track.layout)
         checks, canonical = self._checks(source, trust_units), self._canonical(source)
         position, self.coverage = pairing.join(self.selection, source)
+        pa.default_memory_pool().release_unused()  # the ids, and the table that joined them
         problems = file_problems(source, self.track, self.coverage)
         if self.allow_missing:
             problems = [p for p in problems if p.code != "HB104"]

@@ -139,11 +139,6 @@ class Sums:
     def __setitem__(self, row: int, values: Float[np.ndarray, " width"]) -> None:
         self.chunks[row // CHUNK][row % CHUNK] = values
 
-    def field(self, name: str) -> np.ndarray:
-        """Return one field of all rows, shaped as `SumsView` shapes it."""
-        chunks = self.chunks or [np.zeros((0, self.layout.width))]
-        return np.concatenate([SumsView(chunk, self.layout)[name] for chunk in chunks])
-
     def merge(self, other: Sums) -> None:
         """Add another shard's sums; shards merged in the same order give the same bytes."""
         if other.layout.edges != self.layout.edges:
@@ -172,11 +167,12 @@ class ClusterView:
         return self.sums.layout
 
     def __getitem__(self, name: str) -> np.ndarray:
-        rows = self.sums.field(name)
-        out = np.zeros((len(self.names), *rows.shape[1:]))
-        if self.pairs:
-            cluster, row = np.array(self.pairs).T
-            np.add.at(out, cluster, rows[row])
+        shape = SumsView(np.zeros(self.layout.width), self.layout)[name].shape
+        out = np.zeros((len(self.names), *shape))
+        pairs = np.array(self.pairs, np.int64).reshape(-1, 2)
+        for k, chunk in enumerate(self.sums.chunks):
+            cluster, row = pairs[pairs[:, 1] // CHUNK == k].T
+            np.add.at(out, cluster, SumsView(chunk, self.layout)[name][row % CHUNK])
         return out
 
     def total(self, name: str) -> np.ndarray:

@@ -45,6 +45,11 @@ def test_too_few_clusters_give_no_interval():
     assert bootstrap.randomisation_p(few, resamples=10, seed=0) is None
 
 
+def test_the_interval_is_numpys_quantiles():
+    values = RNG.normal(size=997)
+    assert np.allclose(bootstrap.interval(values), np.quantile(values, [0.025, 0.975]))
+
+
 def test_a_resample_without_a_value_gives_no_interval():
     assert bootstrap.interval(np.array([1.0, np.nan])) is None
 
