@@ -37,6 +37,7 @@ def result(evaluator: Evaluator, protocol: str) -> Result:
         for p in chosen
         for k, (_, subsets) in enumerate(p.measures)
         for name in subsets
+        if name in tables
     ]
     manifest = evaluator.annotations.manifest
     return Result(

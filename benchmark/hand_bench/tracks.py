@@ -130,6 +130,16 @@ INTERHAND26M = Track(
     samples=849_160,
 )
 
+INTERHAND26M_VAL = replace(
+    INTERHAND26M,
+    name="interhand26m-val",
+    title="InterHand2.6M val (M), v1.0, 5 fps: one unseen subject, range of motion only",
+    split="val",
+    subsets=tuple(s for s in _INTERHAND_SUBSETS if s.name in ("SH", "IH", "all")),
+    obtain=INTERHAND26M.obtain.replace("test", "val"),
+    samples=380_125,
+)
+
 DEMO = replace(
     INTERHAND26M,
     name="demo",
@@ -141,7 +151,7 @@ DEMO = replace(
     samples=None,
 )
 
-TRACKS: dict[str, Track] = {track.name: track for track in (INTERHAND26M, DEMO)}
+TRACKS: dict[str, Track] = {track.name: track for track in (INTERHAND26M, INTERHAND26M_VAL, DEMO)}
 
 
 def find_track(track: str | Track) -> Track:

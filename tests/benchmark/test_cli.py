@@ -81,7 +81,7 @@ def test_an_unknown_track_names_the_nearest(preds, capsys):
     assert capsys.readouterr().err == (
         "HB301 there is no track 'interhand'.\n"
         "      Did you mean 'interhand26m'?\n"
-        "      Known: interhand26m, demo.\n"
+        "      Known: interhand26m, interhand26m-val, demo.\n"
     )
 
 
