@@ -208,9 +208,9 @@ class Annotations:
                         start += table.num_rows
                 start = end
 
-    def ids(self) -> pa.Array:
+    def ids(self) -> pa.ChunkedArray:
         """All sample ids, in order."""
-        return self.table(["sample_id"]).column("sample_id").combine_chunks()
+        return self.table(["sample_id"]).column("sample_id")
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         """Read whole columns (for light ones: texts, frames, boxes)."""

@@ -94,8 +94,10 @@ def floats_type(width: int) -> pa.DataType:
     return pa.list_(pa.field("element", pa.float32(), nullable=False), width)
 
 
-def not_null(column: pa.Array) -> Bool[np.ndarray, " rows"]:
+def not_null(column: pa.Array | pa.ChunkedArray) -> Bool[np.ndarray, " rows"]:
     """Return which rows are not null, also of a column that holds nothing but nulls."""
+    if isinstance(column, pa.ChunkedArray):
+        return np.concatenate([np.zeros(0, bool), *(not_null(c) for c in column.chunks)])
     if pa.types.is_null(column.type):
         return np.zeros(len(column), bool)
     return arrow.not_null(column)

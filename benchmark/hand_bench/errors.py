@@ -22,7 +22,7 @@ CODES: dict[str, str] = {
     "HB110": "A column that is needed is missing.",
     "HB111": "A column has a type that cannot hold what it should.",
     "HB112": "A list has the wrong number of values.",
-    "HB113": "The file's metadata contradicts the track, or names something unknown.",
+    "HB113": "A declaration contradicts the track, or names something unknown.",
     "HB114": "A hand_side is neither right nor left.",
     "HB115": "A 2.5D hand has only a part of uv, depth and root_depth.",
     "HB120": "The hands have the wrong size: probably another unit.",

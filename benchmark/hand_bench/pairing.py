@@ -26,6 +26,8 @@ from hand_bench.layouts import Hand, PredictionBlock
 from hand_bench.sources import PredictionSource
 
 BUCKET = 32_768
+#: Ids that are joined at a time, at least.
+JOINED = 262_144
 
 
 class OutOfOrder(Exception):
@@ -92,7 +94,7 @@ class Selection:
             table = table.set_column(column, table.schema.field(column), whole)
         return table.filter(pa.array(keep))
 
-    def ids(self) -> pa.Array:
+    def ids(self) -> pa.ChunkedArray:
         """Ids of the expected samples, in order."""
         ids = self.annotations.ids()
         return ids if self.rows is None else ids.filter(pa.array(self.rows))
@@ -177,8 +179,18 @@ def join(selection: Selection, source: PredictionSource) -> tuple[np.ndarray, Co
     return position, coverage
 
 
-def _positions(ids: pa.Array, expected: pa.Array) -> np.ndarray:
-    return numbers(pc.index_in(ids, value_set=expected), null=-1).astype(np.int64)
+def _positions(ids: pa.Array | pa.ChunkedArray, expected: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Where each id stands among the expected ones, or -1.
+
+    The expected ids are looked up in up to four parts: the table that joins them is what takes
+    most memory of a shuffled file.
+    """
+    position = np.full(len(ids), -1)
+    size = max(JOINED, -(-len(expected) // 4))
+    for start in range(0, len(expected), size):
+        found = numbers(pc.index_in(ids, value_set=expected.slice(start, size)), null=-1)
+        position = np.where(found >= 0, found.astype(np.int64) + start, position)
+    return position
 
 
 def _side_codes(column: pa.Array) -> np.ndarray:
@@ -203,7 +215,7 @@ def _add_examples(coverage, ids, expected, seen, extra, key, per_key) -> None:
         ]
 
 
-def _sequences(ids: pa.Array) -> list[str]:
+def _sequences(ids: pa.ChunkedArray) -> list[str]:
     """Return the folders of the ids: everything before the last two parts (camera and frame)."""
     return pc.unique(pc.replace_substring_regex(ids, r"(/[^/]+){1,2}$", "")).to_pylist()
 

@@ -123,10 +123,10 @@ class PredictionSource:
         if left:
             raise SubmissionError(problems_of(left.values(), self.name))
 
-    def ids(self) -> pa.Array:
+    def ids(self) -> pa.ChunkedArray:
         """All ids in the order of the file, as plain strings."""
         chunks = [strings(t.column(0)) for t in self.tables(["sample_id"])]
-        return pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+        return pa.chunked_array(chunks, pa.string())
 
 
 def _read_footer(path: Path, name: str) -> tuple[pq.FileMetaData, pa.Schema]:

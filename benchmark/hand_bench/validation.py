@@ -43,14 +43,14 @@ class Validation:
 class IdList:
     """The ids of a track from a template file: all that validation needs."""
 
-    listed: pa.Array
+    listed: pa.ChunkedArray
 
     @property
     def rows(self) -> int:
         """Number of ids."""
         return len(self.listed)
 
-    def ids(self) -> pa.Array:
+    def ids(self) -> pa.ChunkedArray:
         """The ids in order."""
         return self.listed
 

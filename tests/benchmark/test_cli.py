@@ -159,3 +159,13 @@ def test_a_command_whose_extra_is_missing_says_which(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "HB401 report: jinja2 is not installed.\n      pip install 'hand-bench[leaderboard]'\n"
     )
+
+
+def test_zero_shot_says_why(tmp_path, capsys):
+    (tmp_path / "submission.yaml").write_text("training:\n  - assembly101/train\n")
+    main(["zero-shot", str(tmp_path / "submission.yaml"), "--track", "assemblyhands/val"])
+    assert capsys.readouterr().out == (
+        "assemblyhands/val: same corpus\n"
+        "      trained on assembly101/train; assemblyhands comes from assembly101\n"
+        "      under the rule of WildHands (not trained on the dataset): zero-shot\n"
+    )

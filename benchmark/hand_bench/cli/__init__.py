@@ -17,6 +17,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "template": ("hand_bench.cli.prepare:template", "Write every id that a track asks for."),
     "show": ("hand_bench.cli.score:show", "Draw truth and prediction of one sample."),
     "demo": ("hand_bench.cli.demo:demo", "Make a licence-free track and score it, end to end."),
+    "zero-shot": (
+        "hand_bench.cli.zero_shot:zero_shot",
+        "Was a method trained on what it is tested on?",
+    ),
     "codes": ("hand_bench.cli.prepare:codes", "Print the table of problem codes."),
 }
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
