@@ -40,8 +40,11 @@ class World:
             both = answered[0] and answered[1]
             root = joints[41] - joints[20] + rng.normal(0, 5, 3) if both else None
             made[sample["sample_id"]] = {
-                "right": hands[0], "left": hands[1], "left_root": root,
-                "right_score": scores[0], "left_score": scores[1],
+                "right": hands[0],
+                "left": hands[1],
+                "left_root": root,
+                "right_score": scores[0],
+                "left_score": scores[1],
             }
         return made
 
@@ -70,8 +73,13 @@ def as_float32(predictions: dict) -> dict:
     def stored(value):
         return value if value is None else np.asarray(value, np.float32).astype(np.float64)
 
-    return {key: {k: stored(v) if k in ("right", "left", "left_root") else float(np.float32(v))
-                  for k, v in p.items()} for key, p in predictions.items()}
+    return {
+        key: {
+            k: stored(v) if k in ("right", "left", "left_root") else float(np.float32(v))
+            for k, v in p.items()
+        }
+        for key, p in predictions.items()
+    }
 
 
 @pytest.fixture(scope="session")

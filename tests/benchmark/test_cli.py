@@ -1,6 +1,7 @@
 """The command line in process: exit codes, what goes to stdout and what to stderr."""
 
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from benchmark.conftest import as_arrays
 from hand_bench import cli, evaluate, write_predictions
 from hand_bench.cli import main
+from hand_bench.cli.score import print_result
 
 
 @pytest.fixture
@@ -169,3 +171,19 @@ def test_zero_shot_says_why(tmp_path, capsys):
         "      trained on assembly101/train; assemblyhands comes from assembly101\n"
         "      under the rule of WildHands (not trained on the dataset): zero-shot\n"
     )
+
+
+def test_reported_numbers_are_shown_apart(capsys):
+    main(["tracks", "show", "interhand26m"])
+    assert "reported in papers, not computed here" in capsys.readouterr().out
+    main(["tracks", "show", "interhand26m", "--json"])
+    rows = json.loads(capsys.readouterr().out)["reported"]
+    assert {"table", "paper", "protocol", "value"} <= set(rows[0])
+
+
+@pytest.mark.parametrize(("partial", "said"), [("", True), ("the first 5 samples", False)])
+def test_a_complete_score_is_placed_among_reported_ones(world, capsys, partial, said):
+    result = evaluate(as_arrays(world.predictions()), track="demo", resamples=0)
+    track = result.track | {"name": "interhand26m"}
+    print_result(replace(result, track=track, partial=partial))
+    assert ("reported, MPJPE SH (official): would stand" in capsys.readouterr().out) == said

@@ -67,7 +67,11 @@ def tracks_show(track: str, /, *, json: bool = False) -> None:
         "how to get it": t.obtain,
     }
     if json:
-        console.write_json(facts)
+        from dataclasses import asdict
+
+        from hand_bench.reported import reported
+
+        console.write_json(facts | {"reported": [asdict(r) for r in reported(t.name)]})
         return
     for key, value in facts.items():
         if not isinstance(value, dict):
@@ -81,6 +85,23 @@ def tracks_show(track: str, /, *, json: bool = False) -> None:
             elif isinstance(item, list):
                 shown = ", ".join(item)
             console.write(f"    {name:16}  {shown}")
+    _write_reported(t.name)
+
+
+def _write_reported(track: str) -> None:
+    """Print what papers report, apart from everything that is computed."""
+    from hand_bench.reported import as_rows
+
+    rows = as_rows(track)
+    if not rows:
+        return
+    columns = ("protocol", "metric", "subset", "method", "value", "paper")
+    title = "\nreported in papers, not computed here"
+    table = console.table(title, *columns, right=("value",))
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
+    console.out().print(table)
+    console.note("note: training data, inputs and notes of each row: add --json.")
 
 
 def data_prepare(

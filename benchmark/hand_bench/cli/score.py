@@ -141,9 +141,24 @@ def print_result(result: Result) -> None:
             f"ranked by {primary.metric} {primary.subset}: [bold]{primary.text()}[/]"
             + (f" (95 % interval {primary.interval_text()})" if primary.ci95 else "")
         )
+    _say_standing(result)
     screen.print(f"intervals: {result.intervals}; distances in mm, shares in percent", style="dim")
     for text in result.notes:
         console.note(f"note: {text}")
+
+
+def _say_standing(result: Result) -> None:
+    """Say where scores would stand among reported ones; nothing for a partial result."""
+    from hand_bench.reported import standing
+    from hand_bench.tracks import find_track
+
+    name = result.track["name"]
+    simple = {s.name for s in find_track(name).subsets if len(s.where) < 2}
+    for score in () if result.partial else result.scores:
+        text = standing(score, name) if score.subset in simple else None
+        if text:
+            label = f"{score.metric} {score.subset} ({score.protocol})"
+            console.out().print(f"reported, {label}: {text}", style="dim")
 
 
 def _protocol_table(result: Result, protocol: str):
