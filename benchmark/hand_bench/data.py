@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hand_bench import files
+from hand_bench import files, plugins
 from hand_bench.annotations import Annotations
 from hand_bench.errors import DatasetError, Problem, unknown_name
 from hand_bench.tracks import Track
@@ -45,9 +45,13 @@ DATASETS: dict[str, Dataset] = {
 
 def find_dataset(name: str) -> Dataset:
     """Return a dataset by name; HB208 with the nearest one otherwise."""
-    if name not in DATASETS:
-        raise DatasetError(unknown_name("dataset", name, list(DATASETS), "HB208"))
-    return DATASETS[name]
+    if name in DATASETS:
+        return DATASETS[name]
+    found = plugins.find(plugins.DATASETS, name, Dataset)
+    if found is None:
+        known = [*DATASETS, *plugins.names(plugins.DATASETS)]
+        raise DatasetError(unknown_name("dataset", name, known, "HB208"))
+    return found
 
 
 def folder(dataset: str, split: str) -> Path:

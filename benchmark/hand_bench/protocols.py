@@ -144,12 +144,11 @@ def average_precision(view: View) -> np.ndarray:
     """Mean over both sides of the average precision of hand presence (scores in 256 levels)."""
     scores = view["scores"]
     levels = scores.reshape(*scores.shape[:-1], 2, 2, SCORE_LEVELS)[..., ::-1]
-    positives = np.cumsum(levels[..., 1, :], axis=-1)
-    found = np.cumsum(levels.sum(axis=-2), axis=-1)
-    steps = levels[..., 1, :] * ratio(positives, found)
-    return ratio(np.where(np.isnan(steps), 0.0, steps).sum(axis=-1), positives[..., -1]).mean(
-        axis=-1
-    )
+    present = levels[..., 1, :]
+    positives = np.cumsum(present, axis=-1)
+    found = np.cumsum(levels[..., 0, :], axis=-1) + positives
+    precision = positives / np.maximum(found, 1)
+    return ratio(np.einsum("...k,...k->...", present, precision), positives[..., -1]).mean(axis=-1)
 
 
 _SINGLE_INTERACTING = ("SH", "IH", "all")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from hand_bench import plugins
 from hand_bench.errors import TrackError, unknown_name
 from hand_bench.protocols import INTERHAND_MMPOSE, INTERHAND_OFFICIAL, RECOMMENDED, Protocol
 from hand_bench.sums import Cell, SumsLayout
@@ -62,7 +63,7 @@ class Track:
     obtain: str
     samples: int | None = None
     version: int = 1
-    edges: tuple[float, ...] = tuple(float(t) for t in range(101))
+    edges: tuple[float, ...] = tuple(float(t) for t in range(51))
     hand_length: float = 180.0
 
     @property
@@ -155,7 +156,7 @@ TRACKS: dict[str, Track] = {track.name: track for track in (INTERHAND26M, INTERH
 
 
 def find_track(track: str | Track) -> Track:
-    """Return a track by name.
+    """Return a track by name: one of this package, or one that another package offers.
 
     Raises
     ------
@@ -164,6 +165,14 @@ def find_track(track: str | Track) -> Track:
     """
     if isinstance(track, Track):
         return track
-    if track not in TRACKS:
-        raise TrackError(unknown_name("track", track, list(TRACKS)))
-    return TRACKS[track]
+    if track in TRACKS:
+        return TRACKS[track]
+    found = plugins.find(plugins.TRACKS, track, Track)
+    if found is None:
+        raise TrackError(unknown_name("track", track, track_names()))
+    return found
+
+
+def track_names() -> list[str]:
+    """Return the names of all tracks, those of other packages last."""
+    return list(dict.fromkeys([*TRACKS, *plugins.names(plugins.TRACKS)]))

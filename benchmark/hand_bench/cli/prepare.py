@@ -20,13 +20,20 @@ def tracks_ls(*, json: bool = False) -> None:
     json
         One JSON object instead of a table.
     """
-    from hand_bench.tracks import TRACKS
+    from hand_bench.errors import TrackError
+    from hand_bench.tracks import find_track, track_names
 
+    tracks = []
+    for name in track_names():
+        try:
+            tracks.append(find_track(name))
+        except TrackError as error:  # another package's; the others are listed all the same
+            console.note(str(error))
     if json:
-        console.write_json({t.name: {"title": t.title, "truth": t.truth} for t in TRACKS.values()})
+        console.write_json({t.name: {"title": t.title, "truth": t.truth} for t in tracks})
         return
     table = console.table("", "track", "what", "ranked by", "truth")
-    for t in TRACKS.values():
+    for t in tracks:
         p = t.primary
         table.add_row(t.name, t.title, f"{p.metric} {p.subset} ({p.protocol})", t.truth)
     console.out().print(table)
