@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hand_bench import data
+from hand_bench.annotations import AnnotationBatch
 from hand_bench.array_types import Bool, Float
 from hand_bench.data import open_annotations, quiet
 from hand_bench.joint_sets import HAND_SIDES
@@ -41,16 +42,34 @@ def make_track(root: Path, progress: Callable[[str, int, int], None] = quiet) ->
 
 def read_truth() -> Truth:
     """Read the demo's annotations into memory (they are small)."""
-    columns = ["sample_id", "sequence", *(f"{side}_joints" for side in HAND_SIDES)]
+    columns = ["sample_id", "sequence"]
+    columns += [f"{side}_{kind}" for side in HAND_SIDES for kind in ("joints", "valid")]
     ids, sequences, joints, present = [], [], [], []
     for batch in open_annotations(DEMO).batches(columns):
         ids += batch.sample_id.to_pylist()
         sequences += batch.table.column("sequence").to_pylist()
-        joints.append(np.stack([batch[f"{side}_joints"] for side in HAND_SIDES], axis=1))
+        hands = [_without_placeholders(batch, side) for side in HAND_SIDES]
+        joints.append(np.stack(hands, axis=1))
         present.append(np.stack([batch.present(side) for side in HAND_SIDES], axis=1))
     return Truth(
         np.array(ids), np.array(sequences), np.concatenate(joints), np.concatenate(present)
     )
+
+
+def _without_placeholders(batch: AnnotationBatch, side: str) -> np.ndarray:
+    """Put joints that are not annotated in the middle of their hand: methods predict them too."""
+    joints, valid = batch[f"{side}_joints"], batch[f"{side}_valid"][..., None]
+    middle = (joints * valid).sum(axis=1, keepdims=True) / np.maximum(valid.sum(axis=1), 1)[:, None]
+    return np.where(valid, joints, middle)
+
+
+def sample_with_picture(root: Path) -> str:
+    """Return the id of an interacting sample whose image was drawn."""
+    for batch in open_annotations(DEMO).batches(["sample_id", "image", "hand_type"]):
+        for k, image in enumerate(batch["image"]):
+            if batch["hand_type"][k] == "interacting" and (root / image).is_file():
+                return batch.sample_id[k].as_py()
+    raise FileNotFoundError(root)
 
 
 def write_methods(folder: Path, truth: Truth, seed: int = 0) -> dict[str, Path]:

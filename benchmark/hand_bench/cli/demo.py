@@ -57,13 +57,17 @@ def demo(
 
 def _pictures(output: Path, results: dict, good: Path) -> list[Path]:
     """Draw what the extras allow: the PCK plot (plot), the report (leaderboard)."""
+    from hand_bench import demo as make
     from hand_bench import drawing
     from hand_bench.errors import HandBenchError
+    from hand_bench.show import show
 
     made = []
     try:
         drawing.save(drawing.pck_plot(results), output / "pck.png")
         made.append(output / "pck.png")
+        sample = make.sample_with_picture(output / "official")
+        made.append(show(good, track="demo", sample=sample, out=output / "sample.png"))
         report = outer.load("report")
         if report is not None:
             with contextlib.redirect_stdout(io.StringIO()):  # its path is listed below
