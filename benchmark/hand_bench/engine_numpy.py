@@ -125,10 +125,6 @@ def _norm(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(total, out=total)
 
 
-def _length(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("hjx,hjx->hj", vectors, vectors))
-
-
 def _count_hands(layout, out, valid, found, group) -> None:
     groups = len(out)
     joints = valid[:, 1:].sum(axis=1)
@@ -189,14 +185,6 @@ def histogram_bin(
     if len(edges) > 1 and np.array_equal(edges, np.arange(len(edges))):
         return np.minimum(np.ceil(values), len(edges)).astype(np.int64)
     return np.searchsorted(edges, values, side="left")
-
-
-def _group_sums(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    """Sum rows by group; runs of equal groups (the usual case) are summed without sorting."""
-    out = np.zeros((groups, values.shape[1]))
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    np.add.at(out, group[starts], np.add.reduceat(values.astype(np.float64), starts, axis=0))
-    return out
 
 
 def acceleration_sums(

@@ -188,7 +188,7 @@ class Evaluator:
             try:
                 pairs = pairing.in_order(self.selection, canonical.columns, source, checks)
                 if declaration_problems(source, self.track):
-                    raise pairing.OutOfOrder
+                    raise pairing.OutOfOrder  # the slower way finds the other problems too
                 self._run(pairs, canonical, errors, workers, progress, checks)
                 self.coverage = pairing.Coverage(self.selection.size, self.selection.size)
             except pairing.OutOfOrder:

@@ -27,7 +27,8 @@ class Measure:
     """One number: its name as printed, unit, direction and how it is reduced from sums.
 
     `rule` is the middle of the signature; `missing` says what a hand that is not answered does:
-    "error" (no number), "fail" (fails every threshold), "found" (left out, recall stands beside).
+    "error" (no number if the sum named `unanswered` is not 0), "fail" (fails every threshold),
+    "found" (left out, recall stands beside).
     """
 
     metric: str
@@ -37,7 +38,7 @@ class Measure:
     value: Reduce
     count: Reduce
     missing: str
-    unanswered: str = "unanswered"
+    unanswered: str = ""
     needs_camera_space: bool = False
 
     def signature(self, subset: str, inputs: Sequence[str]) -> str:
@@ -163,6 +164,7 @@ _OFFICIAL_MPJPE = Measure(
     _macro,
     lambda view: view.total("found_hands"),
     "error",
+    unanswered="unanswered",
 )
 _POOLED_MPJPE = Measure(
     "MPJPE",
@@ -172,6 +174,7 @@ _POOLED_MPJPE = Measure(
     _pooled,
     lambda view: view.total("found_hands"),
     "error",
+    unanswered="unanswered",
 )
 _MRRPE = Measure(
     "MRRPE",
@@ -194,7 +197,6 @@ def _presence(ties: str, field: str) -> Measure:
         _ratio_of(field, "presence_checked"),
         lambda view: view["presence_checked"],
         "absent",
-        unanswered="",
     )
 
 
@@ -224,7 +226,6 @@ _HAND_MPJPE = Measure(
     _ratio_of("hand_error", "found_hands"),
     lambda view: view.total("found_hands"),
     "found",
-    unanswered="",
 )
 _PA_MPJPE = Measure(
     "PA-MPJPE",
@@ -234,7 +235,6 @@ _PA_MPJPE = Measure(
     _ratio_of("pa_hand_error", "pa_hands"),
     lambda view: view.total("pa_hands"),
     "found",
-    unanswered="",
 )
 _MEPE = Measure(
     "MEPE",
@@ -244,7 +244,6 @@ _MEPE = Measure(
     _ratio_of("absolute", "found_hands"),
     lambda view: view.total("found_hands"),
     "found",
-    unanswered="",
     needs_camera_space=True,
 )
 _FOUND_MRRPE = Measure(
@@ -255,7 +254,6 @@ _FOUND_MRRPE = Measure(
     _ratio_of("mrrpe", "mrrpe_count"),
     lambda view: view["mrrpe_count"],
     "found",
-    unanswered="",
 )
 _AP = Measure(
     "hand AP",
@@ -265,7 +263,6 @@ _AP = Measure(
     average_precision,
     lambda view: view["presence_checked"],
     "absent",
-    unanswered="",
 )
 _RECALL = Measure(
     "hand recall",
@@ -275,7 +272,6 @@ _RECALL = Measure(
     _ratio_of("found_hands", "true_hands"),
     lambda view: view.total("true_hands"),
     "fail",
-    unanswered="",
 )
 _ACCELERATION = Measure(
     "acceleration error",
@@ -285,7 +281,6 @@ _ACCELERATION = Measure(
     _ratio_of("acceleration", "acceleration_count"),
     lambda view: view.total("acceleration_count"),
     "found",
-    unanswered="",
 )
 
 RECOMMENDED = Protocol(

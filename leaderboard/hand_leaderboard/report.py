@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from hand_bench import drawing, files
 from hand_bench.annotations import Annotations
 from hand_bench.array_types import Bool, Float, Int
+from hand_bench.cli.score import Reading
 from hand_bench.data import open_annotations, quiet
 from hand_bench.errors import HandBenchError, Problem
 from hand_bench.evaluator import evaluate
@@ -122,10 +123,7 @@ def report_command(
     *,
     track: str,
     output: Annotated[Path, cyclopts.Parameter(name=["--output", "-o"])] = Path("report.html"),
-    annotations: Path | None = None,
-    units: str | None = None,
-    joint_set: str | None = None,
-    frame: str | None = None,
+    reading: Reading | None = None,
     workers: int | None = None,
 ) -> None:
     """Write an HTML page about a predictions file: scores, curves, joints, worst samples.
@@ -138,22 +136,14 @@ def report_command(
         Name of the track.
     output
         The page to write; one file that needs nothing else.
-    annotations
-        Annotations file; default: the prepared ones.
-    units
-        mm, cm or m, where the file does not say.
-    joint_set
-        Order of the joints, where the file does not say.
-    frame
-        camera, world or root-relative, where the file does not say.
     workers
         Threads that score.
     """
     from hand_bench.cli.console import progress_bar, write
 
     with progress_bar() as progress:
-        report(preds, track=track, out=output, annotations=annotations, units=units,
-               joint_set=joint_set, frame=frame, workers=workers, progress=progress)  # fmt: skip
+        options = (reading or Reading()).options()
+        report(preds, track=track, out=output, workers=workers, progress=progress, **options)
     write(str(output))
 
 

@@ -1,14 +1,12 @@
 """The plain scorer against the golden values of the official scorer and of mmpose."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark import plain_interhand26m as plain
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "interhand26m"
 TOLERANCE = 1e-4
 
 # case: official SH, IH, all; mmpose SH, IH, all; MRRPE per sample; handedness accuracy
@@ -51,13 +49,6 @@ GOLDEN_JOINTS = [
 ]
 
 
-@pytest.fixture
-def real_root():
-    if not REAL.is_dir():
-        pytest.skip("the InterHand2.6M sample is not in shared/real beside the repository")
-    return REAL
-
-
 def read_parts(root):
     folder = root / "annotations" / "test"
     return {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
@@ -82,8 +73,12 @@ def write_second_variant(source, target):
     return write_parts(target, parts)
 
 
-def samples_of(variant, real_root, tmp_path):
-    root = real_root if variant == "V1" else write_second_variant(real_root, tmp_path)
+def samples_of(variant, interhand26m_sample, tmp_path):
+    root = (
+        interhand26m_sample
+        if variant == "V1"
+        else write_second_variant(interhand26m_sample, tmp_path)
+    )
     return plain.load_samples(root, "test")
 
 
@@ -116,30 +111,32 @@ def made_sample(frame_idx=0, valid_right=range(21), valid_left=range(21)):
 
 
 @pytest.mark.parametrize(("annotation_id", "joint", "point", "pixel"), GOLDEN_JOINTS)
-def test_joints_come_out_at_their_golden_place(real_root, annotation_id, joint, point, pixel):
-    samples = plain.load_samples(real_root, "test")
+def test_joints_come_out_at_their_golden_place(
+    interhand26m_sample, annotation_id, joint, point, pixel
+):
+    samples = plain.load_samples(interhand26m_sample, "test")
     (sample,) = [s for s in samples if s["annotation_id"] == annotation_id]
     uv = plain.project(sample["joint_cam"], sample["focal"], sample["princpt"])
     assert sample["joint_cam"][joint] == pytest.approx(point, abs=TOLERANCE)
     assert uv[joint] == pytest.approx(pixel, abs=TOLERANCE)
 
 
-def test_samples_keep_the_order_and_names_of_the_data_file(real_root):
-    samples = plain.load_samples(real_root, "test")
+def test_samples_keep_the_order_and_names_of_the_data_file(interhand26m_sample):
+    samples = plain.load_samples(interhand26m_sample, "test")
     assert [s["annotation_id"] for s in samples] == [326750, 286291, 680801, 471953]
     assert samples[0]["sample_id"] == "test/Capture3/0390_dh_touchROM/cam400026/69148"
     assert [s["hand_type"] for s in samples] == ["interacting", "interacting", "left", "right"]
 
 
-def test_an_absent_hand_is_invalid(real_root):
-    samples = plain.load_samples(real_root, "test")
+def test_an_absent_hand_is_invalid(interhand26m_sample):
+    samples = plain.load_samples(interhand26m_sample, "test")
     assert samples[0]["joint_valid"].all()
     assert not samples[2]["joint_valid"][:21].any()
     assert not samples[3]["joint_valid"][21:].any()
 
 
-def test_the_box_is_the_tight_box_of_the_joints_times_1_2(real_root):
-    sample = plain.load_samples(real_root, "test")[0]
+def test_the_box_is_the_tight_box_of_the_joints_times_1_2(interhand26m_sample):
+    sample = plain.load_samples(interhand26m_sample, "test")[0]
     uv = plain.project(sample["joint_cam"], sample["focal"], sample["princpt"])
     low, size = uv.min(axis=0), np.ptp(uv, axis=0)
     assert [*low, *size] == pytest.approx(
@@ -148,27 +145,27 @@ def test_the_box_is_the_tight_box_of_the_joints_times_1_2(real_root):
     assert sample["bbox"] == pytest.approx([*(low - 0.1 * size), *(1.2 * size)], abs=TOLERANCE)
 
 
-def test_the_relative_root_has_its_golden_value(real_root):
-    joints = plain.load_samples(real_root, "test")[0]["joint_cam"]
+def test_the_relative_root_has_its_golden_value(interhand26m_sample):
+    joints = plain.load_samples(interhand26m_sample, "test")[0]["joint_cam"]
     vector = joints[41] - joints[20]
     assert vector == pytest.approx((128.79873, 16.50854, 57.79271), abs=TOLERANCE)
     assert np.linalg.norm(vector) == pytest.approx(142.13248, abs=TOLERANCE)
 
 
-def test_frames_that_are_plain_lists_read_the_same(real_root, tmp_path):
-    parts = read_parts(real_root)
+def test_frames_that_are_plain_lists_read_the_same(interhand26m_sample, tmp_path):
+    parts = read_parts(interhand26m_sample)
     for frames in parts["InterHand2.6M_test_joint_3d.json"].values():
         for frame_idx in frames:
             frames[frame_idx] = frames[frame_idx]["world_coord"]
     old = plain.load_samples(write_parts(tmp_path, parts), "test")
-    for sample, expected in zip(old, plain.load_samples(real_root, "test"), strict=True):
+    for sample, expected in zip(old, plain.load_samples(interhand26m_sample, "test"), strict=True):
         assert (sample["joint_cam"] == expected["joint_cam"]).all()
 
 
 @pytest.mark.parametrize(("variant", "depth_set"), GOLDEN)
-def test_official_scores_equal_the_golden_ones(real_root, tmp_path, variant, depth_set):
+def test_official_scores_equal_the_golden_ones(interhand26m_sample, tmp_path, variant, depth_set):
     mpjpe, _, mrrpe, handedness = GOLDEN[variant, depth_set]
-    samples = samples_of(variant, real_root, tmp_path)
+    samples = samples_of(variant, interhand26m_sample, tmp_path)
     scores = plain.official(samples, plain.golden_predictions(samples, depth_set))
     assert list(scores["mpjpe"].values()) == pytest.approx(mpjpe, abs=TOLERANCE)
     assert scores["mrrpe"] == pytest.approx(sum(mrrpe) / len(mrrpe), abs=TOLERANCE)
@@ -176,9 +173,9 @@ def test_official_scores_equal_the_golden_ones(real_root, tmp_path, variant, dep
 
 
 @pytest.mark.parametrize(("variant", "depth_set"), GOLDEN)
-def test_mmpose_scores_equal_the_golden_ones(real_root, tmp_path, variant, depth_set):
+def test_mmpose_scores_equal_the_golden_ones(interhand26m_sample, tmp_path, variant, depth_set):
     _, mpjpe, mrrpe, handedness = GOLDEN[variant, depth_set]
-    samples = samples_of(variant, real_root, tmp_path)
+    samples = samples_of(variant, interhand26m_sample, tmp_path)
     scores = plain.mmpose(samples, plain.golden_predictions(samples, depth_set))
     assert list(scores["mpjpe"].values()) == pytest.approx(mpjpe, abs=TOLERANCE)
     assert scores["mrrpe"] == pytest.approx(sum(mrrpe) / len(mrrpe), abs=TOLERANCE)
@@ -187,24 +184,24 @@ def test_mmpose_scores_equal_the_golden_ones(real_root, tmp_path, variant, depth
 
 @pytest.mark.parametrize(("variant", "depth_set"), GOLDEN)
 def test_relative_roots_of_single_samples_equal_the_golden_ones(
-    real_root, tmp_path, variant, depth_set
+    interhand26m_sample, tmp_path, variant, depth_set
 ):
-    samples = samples_of(variant, real_root, tmp_path)
+    samples = samples_of(variant, interhand26m_sample, tmp_path)
     predictions = plain.golden_predictions(samples, depth_set)
     errors = [plain.official([sample], predictions)["mrrpe"] for sample in samples]
     kept = [error for error in errors if not np.isnan(error)]
     assert kept == pytest.approx(GOLDEN[variant, depth_set][2], abs=TOLERANCE)
 
 
-def test_errors_of_single_samples_equal_the_golden_ones(real_root):
-    samples = plain.load_samples(real_root, "test")
+def test_errors_of_single_samples_equal_the_golden_ones(interhand26m_sample):
+    samples = plain.load_samples(interhand26m_sample, "test")
     predictions = plain.golden_predictions(samples, "A")
     errors = [plain.mmpose([sample], predictions)["mpjpe"]["all"] for sample in samples]
     assert errors == pytest.approx((7.15219, 6.87445, 5.49392, 5.96460), abs=TOLERANCE)
 
 
-def test_recommended_mpjpe_is_the_official_one_without_the_wrist(real_root):
-    samples = plain.load_samples(real_root, "test")
+def test_recommended_mpjpe_is_the_official_one_without_the_wrist(interhand26m_sample):
+    samples = plain.load_samples(interhand26m_sample, "test")
     predictions = plain.golden_predictions(samples, "A")
     scores = plain.recommended(samples, predictions)
     golden = dict(zip(plain.SUBSETS, GOLDEN["V1", "A"][0], strict=True))
@@ -212,8 +209,8 @@ def test_recommended_mpjpe_is_the_official_one_without_the_wrist(real_root):
         assert scores[subset]["mpjpe"] == pytest.approx(golden[subset] * 21 / 20, abs=2e-4)
 
 
-def test_true_joints_as_predictions_have_no_error(real_root):
-    samples = plain.load_samples(real_root, "test")
+def test_true_joints_as_predictions_have_no_error(interhand26m_sample):
+    samples = plain.load_samples(interhand26m_sample, "test")
     predictions = {s["sample_id"]: prediction_of(s) for s in samples}
     official, scores = plain.official(samples, predictions), plain.recommended(samples, predictions)
     assert max(official["mpjpe"].values()) <= 1e-6
