@@ -2,14 +2,26 @@
 
 Conventions
 -----------
-One row per sample (image). Joints are millimetres in the camera frame, OpenPose order, float32
-[21, 3] as raw bytes (ten times faster to read than lists), null where the hand is not annotated.
-``*_valid``: annotated in 3D. ``*_in_view``: annotated and seen from this view. K (3x3) and
-``T_world_from_camera`` (4x4) are float64. Rows are sorted by sequence, camera and frame, so that
-neighbours in time are neighbours in the file. ``interval``: seconds between this row and the row
-before, if this row and the two before it are evenly spaced at the dataset's own rate, else null.
+One row per sample: an image, an instant seen by several cameras, or a clip. Joints are millimetres
+in the camera frame (in the world frame for tracks of several views), in the track's joint order,
+float32 [21, 3] as raw bytes (ten times faster to read than lists), null where the hand is not
+annotated or its truth is withheld. ``*_valid``: annotated in 3D. ``*_in_view``: annotated and seen
+from this view. ``*_joints_2d`` are pixels of the image as the source gives them, only where the
+source has no 3D. Boxes are x, y, width, height in pixels, ``*_bbox`` one per hand. K (3x3) and
+``T_world_from_camera`` (4x4) are float64, ``distortion`` is k1, k2, p1, p2, k3, k4, k5, k6
+(OpenCV's rational model). ``*_mano``: rotation vectors of the wrist (3) and of 15 joints (45,
+without the mean pose), shape (10), translation (3, mm), in the frame of the joints.
+A clip's class is ``label`` (its number in the track's classes), its frames are ``frame`` to
+``end_frame``, both included.
 
-A reader gives batches of columns (a dict of arrays); this module knows the types.
+Rows are sorted by sequence, camera and frame, so that neighbours in time are neighbours in the
+file. ``interval``: seconds between this row and the row before, if this row and the two before it
+are evenly spaced at the dataset's own rate, else null. Where one sample has several views,
+``views.parquet`` beside the annotations has the same columns, one row per view; sequence and frame
+join them.
+
+A reader gives batches of columns (a dict of arrays); this module knows the types. A column that a
+dataset does not have is null.
 """
 
 from __future__ import annotations
@@ -32,7 +44,8 @@ from hand_bench.columns import decode_bytes, encode_bytes
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.version import __version__
 
-FORMAT = "hand-bench annotations 1"
+FORMAT = "hand-bench annotations 2"
+VIEWS = "views.parquet"
 ROW_GROUP = 65_536
 BATCH = 8_192
 
@@ -45,32 +58,52 @@ SCHEMA = pa.schema(
         ("subject", _TEXT),
         ("camera", _TEXT),
         ("frame", pa.int64()),
+        ("end_frame", pa.int64()),
         ("time", pa.float64()),
         ("interval", pa.float32()),
         ("image", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("K", pa.binary(72)),
+        ("distortion", pa.binary(64)),
         ("T_world_from_camera", pa.binary(128)),
         ("bbox", pa.binary(16)),
+        ("right_bbox", pa.binary(16)),
+        ("left_bbox", pa.binary(16)),
         ("right_joints", pa.binary(252)),
         ("left_joints", pa.binary(252)),
+        ("right_joints_2d", pa.binary(168)),
+        ("left_joints_2d", pa.binary(168)),
         ("right_valid", pa.binary(21)),
         ("left_valid", pa.binary(21)),
         ("right_in_view", pa.binary(21)),
         ("left_in_view", pa.binary(21)),
+        ("right_mano", pa.binary(244)),
+        ("left_mano", pa.binary(244)),
         ("hand_type", _TEXT),
         ("hand_type_valid", pa.bool_()),
         ("annotator", _TEXT),
+        ("object", _TEXT),
+        ("action", _TEXT),
+        ("label", pa.int32()),
     ]
 )
 #: How raw bytes are read back: column -> (type, shape of a row).
 ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "K": (np.float64, (3, 3)),
+    "distortion": (np.float64, (8,)),
     "T_world_from_camera": (np.float64, (4, 4)),
     "bbox": (np.float32, (4,)),
-    "right_joints": (np.float32, (21, 3)),
-    "left_joints": (np.float32, (21, 3)),
+    **{
+        f"{side}_{kind}": (np.float32, shape)
+        for side in ("right", "left")
+        for kind, shape in (
+            ("bbox", (4,)),
+            ("joints", (21, 3)),
+            ("joints_2d", (21, 2)),
+            ("mano", (61,)),
+        )
+    },
     **{
         f"{side}_{kind}": (np.bool_, (21,))
         for side in ("right", "left")
@@ -85,6 +118,9 @@ _REPEATING = [
     "T_world_from_camera",
     "hand_type",
     "annotator",
+    "object",
+    "action",
+    "distortion",
     "right_valid",
     "left_valid",
     "right_in_view",
@@ -123,9 +159,13 @@ class AnnotationBatch:
             self._cache[name] = value
         return self._cache[name]
 
+    def given(self, name: str) -> np.ndarray:
+        """Whether a column holds a value, per row."""
+        return not_null(self.table.column(name))
+
     def present(self, side: str) -> np.ndarray:
         """Whether the hand is annotated at all, per row."""
-        return not_null(self.table.column(f"{side}_joints"))
+        return self.given(f"{side}_joints")
 
     def slice(self, offset: int, length: int) -> AnnotationBatch:
         """Return a part of the batch, without a copy."""
@@ -208,6 +248,16 @@ class Annotations:
                         start += table.num_rows
                 start = end
 
+    def views(self) -> Annotations:
+        """Open the table of single views of a track of several views.
+
+        Raises
+        ------
+        DatasetError
+            HB201 where there is none.
+        """
+        return Annotations(Annotations.open(self.path.with_name(VIEWS)).path, {})
+
     def ids(self) -> pa.ChunkedArray:
         """All sample ids, in order."""
         return self.table(["sample_id"]).column("sample_id")
@@ -255,20 +305,71 @@ class Annotations:
 def encode(columns: Mapping[str, Any]) -> pa.RecordBatch:
     """Turn arrays of columns into a record batch of the canonical schema.
 
-    Bytes columns take arrays (rows, *shape); a joints column may be a pair (values, absent).
+    Bytes columns take arrays (rows, *shape), or a pair (values, absent rows). Columns that are not
+    given are null.
+
+    Raises
+    ------
+    ValueError
+        For a column that the schema does not have, or of another length.
     """
+    unknown = set(columns) - set(SCHEMA.names)
+    if unknown:
+        raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+    rows = len(columns["sample_id"])
     arrays = []
     for item in SCHEMA:
-        value = columns[item.name]
-        if item.name in ARRAYS:
-            dtype = ARRAYS[item.name][0]
+        value = columns.get(item.name)
+        if value is None:
+            arrays.append(_nulls(rows, item.type))
+        elif item.name in ARRAYS:
+            dtype, shape = ARRAYS[item.name]
             values, absent = value if isinstance(value, tuple) else (value, None)
-            arrays.append(encode_bytes(np.asarray(values, dtype), absent))
+            arrays.append(encode_bytes(np.asarray(values, dtype).reshape(rows, *shape), absent))
         elif item.type == _TEXT:
             arrays.append(pa.array(value, pa.string()).dictionary_encode())
         else:
             arrays.append(pa.array(value, item.type, from_pandas=True))
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _nulls(rows: int, kind: pa.DataType) -> pa.Array:
+    if kind == _TEXT:
+        return pa.array([None] * rows, pa.string()).dictionary_encode()
+    return pa.nulls(rows, kind)
+
+
+def write(path: str | Path, columns: Mapping[str, Any]) -> None:
+    """Write a table that fits in memory; rows as they come, all or nothing."""
+    whole = encode(columns)
+    with writing(path) as writer:
+        for start in range(0, len(whole), ROW_GROUP):
+            writer.write_batch(whole.slice(start, ROW_GROUP), row_group_size=ROW_GROUP)
+
+
+def intervals(
+    tracks: Sequence[Sequence[Any] | np.ndarray], frame: np.ndarray, step: int, rate: float
+) -> np.ndarray:
+    """Return the column ``interval`` of rows that are sorted by sequence, camera and frame.
+
+    Parameters
+    ----------
+    tracks
+        Columns that tell recordings apart: rows that differ in one of them are no neighbours.
+    frame
+        Frame number of each row.
+    step
+        Distance of consecutive frame numbers.
+    rate
+        Frames that are there per second (frame numbers per second / step).
+    """
+    follows = np.diff(frame, prepend=frame[:1]) == step
+    follows[:1] = False
+    for column in tracks:
+        values = np.unique(np.asarray(column), return_inverse=True)[1]
+        follows[1:] &= values[1:] == values[:-1]
+    twice = follows & np.concatenate([[False], follows[:-1]])
+    return np.where(twice, 1 / rate, np.nan)
 
 
 @contextlib.contextmanager

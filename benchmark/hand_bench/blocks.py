@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 
+from hand_bench.annotations import AnnotationBatch
 from hand_bench.array_types import Bool, Float, Int
 from hand_bench.arrow import numbers
-from hand_bench.declaration import UNITS, Declaration
+from hand_bench.declaration import Declaration
 from hand_bench.engine_numpy import SideErrors
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.geometry import back_project, world_to_camera
 from hand_bench.joint_sets import HAND_SIDES, permutation
 from hand_bench.layouts import Hand
 from hand_bench.pairing import Pair
+from hand_bench.rules import masks_of, rule_sums
 from hand_bench.sums import Cell, SumsLayout, sample_sums
 from hand_bench.tracks import Track
 
 
 @dataclass
 class Side:
-    """One hand side of a block: prediction and truth in the camera frame, mm, OpenPose order."""
+    """One hand side of a block: prediction and truth in the track's frame and order, mm or px.
+
+    `counts` are the joints that count in `recommended`; `masks` those that count for rules.
+    """
 
     pred: Float[np.ndarray, "rows 21 3"]
     gt: Float[np.ndarray, "rows 21 3"]
     counts: Bool[np.ndarray, "rows 21"]
     found: Bool[np.ndarray, " rows"]
+    masks: dict[str, Bool[np.ndarray, "rows 21"]] = field(default_factory=dict)
 
     @property
     def true(self) -> Bool[np.ndarray, " rows"]:
@@ -42,7 +48,7 @@ class Side:
     def before(self, other: Side) -> Side:
         """Join two parts of a track in time order."""
         pairs = ((getattr(self, n), getattr(other, n)) for n in ("pred", "gt", "counts", "found"))
-        return Side(*(np.concatenate(pair) for pair in pairs))
+        return Side(*(np.concatenate(pair) for pair in pairs))  # type: ignore[arg-type]
 
 
 @dataclass
@@ -61,6 +67,7 @@ class Block:
     group: Int[np.ndarray, " rows"]
     groups: list[tuple[Cell, str]]
     seam: tuple[Side, Side] | None = None
+    image_size: Float[np.ndarray, "rows 2"] | None = None
 
     def __len__(self) -> int:
         return len(self.group)
@@ -82,33 +89,37 @@ class Canonical:
     def __init__(self, track: Track, declared: Declaration, image_space: bool, time_blocks: bool):
         self.track, self.declared, self.image_space = track, declared, image_space
         self.time_blocks = time_blocks
-        self.order = permutation(declared.joint_set, "openpose21")
+        self.order = permutation(declared.joint_set, track.joint_set)
+        self.truth = "joints_2d" if track.kind == "pose-2d" else "joints"
+        self.masks = tuple(dict.fromkeys(rule.counts for rule in track.rules))
         self.tail: tuple[Side, Side] | None = None
         self.tail_end = -1
 
     @property
     def columns(self) -> list[str]:
         """The annotation columns that are needed."""
-        return [
-            *(f"{side}_{kind}" for side in HAND_SIDES for kind in ("joints", self.track.counted)),
+        names = [
+            *(f"{side}_{kind}" for side in HAND_SIDES for kind in (self.truth, self.track.counted)),
             *("sequence", "interval", "hand_type_valid"),
-            *dict.fromkeys(("hand_type", *self.track.strata)),
+            *("hand_type", *self.track.strata),
+            *(column for rule in self.track.rules for column in rule.columns),
             *(["time"] if self.time_blocks else []),
             *(["K"] if self.image_space else []),
-            *(["T_world_from_camera"] if self.declared.frame == "world" else []),
+            *(["T_world_from_camera"] if self._from_world else []),
         ]
+        return list(dict.fromkeys(names))
+
+    @property
+    def _from_world(self) -> bool:
+        """Whether predictions are in the world frame and the truth is in the camera's."""
+        return self.declared.frame == "world" and self.track.frame == "camera"
 
     def block(self, pair: Pair) -> Block:
         """Convert units, joint order, frame and layout of a pair of rows."""
         truth, pred = pair
         hands = self._hands(pair)
         sides = tuple(
-            Side(
-                joints,
-                truth[f"{side}_joints"],
-                truth[f"{side}_{self.track.counted}"],
-                hand.found,
-            )
+            self._side(truth, side, joints, hand.found)
             for side, joints, hand in zip(HAND_SIDES, hands, pred.hands, strict=True)
         )
         kinds, kind_names = _codes(truth, "hand_type")
@@ -131,7 +142,24 @@ class Canonical:
             group=group,
             groups=groups,
             seam=seam,
+            image_size=self._image_size(truth),
         )
+
+    def _side(self, truth: AnnotationBatch, side: str, joints: np.ndarray, found) -> Side:
+        gt = truth[f"{side}_{self.truth}"]
+        present = truth.given(f"{side}_{self.truth}")
+        if gt.shape[-1] == 2:
+            gt = np.concatenate([gt, np.zeros((*gt.shape[:2], 1), np.float32)], axis=2)
+        masks = masks_of(side, truth, self.masks, present)
+        counted = truth[f"{side}_{self.track.counted}"]
+        if counted[~present].any():
+            counted = counted & present[:, None]
+        return Side(joints, gt, counted, found, masks)
+
+    def _image_size(self, truth: AnnotationBatch) -> np.ndarray | None:
+        if not any(rule.frame for rule in self.track.rules):
+            return None
+        return np.stack([truth["width"], truth["height"]], axis=1).astype(np.float64)
 
     def _hands(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         if self.image_space:
@@ -142,18 +170,18 @@ class Canonical:
         return tuple(self._convert(pair, hand.joints) for hand in pair.pred.hands)  # type: ignore[return-value]
 
     def _convert(self, pair: Pair, joints: np.ndarray) -> np.ndarray:
-        if self.declared.units != "mm":
-            joints = joints * np.float32(UNITS[self.declared.units])
-        if self.declared.joint_set != "openpose21":
+        if self.declared.scale != 1:
+            joints = joints * np.float32(self.declared.scale)
+        if self.declared.joint_set != self.track.joint_set:
             joints = joints[:, self.order]
-        if self.declared.frame == "world":
+        if self._from_world:
             pose = pair.truth["T_world_from_camera"]
             joints = world_to_camera(joints.astype(np.float64), pose).astype(np.float32)
         return joints
 
     def _lift(self, pair: Pair, uv: np.ndarray, depth: np.ndarray, root: np.ndarray) -> np.ndarray:
         """InterHand2.6M's lifting (facts 2.2): Z = relative depth + root depth, then the camera."""
-        scale = UNITS[self.declared.units]
+        scale = self.declared.scale
         z = (depth.astype(np.float64) + root[:, None].astype(np.float64)) * scale
         lifted = back_project(uv.astype(np.float64), z, pair.truth["K"])
         return lifted[:, self.order].astype(np.float32)
@@ -168,8 +196,8 @@ class Canonical:
         derived = np.where(both, derived, np.nan)
         given = None
         if pred.left_root is not None:
-            given = pred.left_root.astype(np.float64) * UNITS[self.declared.units]
-            if self.declared.frame == "world":
+            given = pred.left_root.astype(np.float64) * self.declared.scale
+            if self._from_world:
                 given = np.einsum("nj,njk->nk", given, pair.truth["T_world_from_camera"][:, :3, :3])
         elif self.image_space and pred.relative_root_depth is not None:
             beside = pred.right.root_depth + pred.relative_root_depth
@@ -223,9 +251,24 @@ def sum_block(block: Block, layout: SumsLayout, engine: ModuleType, want_errors:
     SubmissionError
         HB122 for a true hand whose prediction has no extent: Procrustes is undefined.
     """
+    values = np.zeros((len(block.groups), layout.width))
+    if layout.pose:
+        done = _sum_pose(block, layout, engine, values, want_errors)
+    else:
+        errors = _planar_errors(block) if want_errors else None
+        done = BlockSums(block, values, np.full(len(block), np.nan), errors)
+    for rule in layout.rules:
+        for name, sums in rule_sums(rule, block).items():
+            values[:, layout.slices[name][0]] = sums.reshape(len(values), -1)
+    return done
+
+
+def _sum_pose(
+    block: Block, layout: SumsLayout, engine: ModuleType, values: np.ndarray, want_errors: bool
+) -> BlockSums:
+    """Fill the sums of `recommended` (and of InterHand2.6M's protocols) into `values`."""
     groups = len(block.groups)
     width = layout.side_width
-    values = np.zeros((groups, layout.width))
     errors = tuple(_empty_errors(len(block)) for _ in HAND_SIDES) if want_errors else None
     where = layout.slices["acceleration"][0].start
     for k, side in enumerate(block.sides):
@@ -252,7 +295,7 @@ def sum_block(block: Block, layout: SumsLayout, engine: ModuleType, want_errors:
         values[:, k * width : (k + 1) * width] = sums
     mrrpe = _mrrpe(block)
     right, left = block.sides
-    values[:, 2 * width :] = sample_sums(
+    values[:, 2 * width : layout.rules_start] = sample_sums(
         layout,
         mrrpe_error=mrrpe,
         mrrpe_asked=block.interacting & right.true & left.true,
@@ -264,6 +307,16 @@ def sum_block(block: Block, layout: SumsLayout, engine: ModuleType, want_errors:
         groups=groups,
     )
     return BlockSums(block, values, mrrpe, errors)  # type: ignore[arg-type]
+
+
+def _planar_errors(block: Block) -> tuple[SideErrors, SideErrors]:
+    """Distances in 2D, pixels of the image; there is no alignment."""
+    made = []
+    for side in block.sides:
+        distance = np.linalg.norm(side.pred.astype(np.float64) - side.gt, axis=2)
+        distance = np.where(side.counts & side.found[:, None], distance, np.nan)
+        made.append(SideErrors(distance, np.full_like(distance, np.nan), distance))
+    return made[0], made[1]
 
 
 def _seam_arguments(block: Block, seam: Side, head: slice):

@@ -35,6 +35,8 @@ def resample_counts(
 class Resampled:
     """The sums of every resample, field by field as they are asked for; read like a `SumsView`."""
 
+    leading = 1
+
     def __init__(
         self, view: SumsView | ClusterView, counts: Float[np.ndarray, "resamples clusters"]
     ):

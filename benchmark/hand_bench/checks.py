@@ -102,7 +102,7 @@ class ValueChecks:
             self._note("HB122", side, flat & ~huge, start, ids, lambda row: _point(joints[row, 0]))
             hand.found = hand.found & ~flat
         # Hands that are out of reach still tell the unit.
-        if not self.image_space:
+        if not self.image_space and self.hand_length:
             self._measure(hand)
         hand.found = hand.found & ~huge
         if odd.any() or huge.any():
@@ -150,7 +150,7 @@ class ValueChecks:
 
     @property
     def _limit(self) -> float:
-        return FARTHEST / (1.0 if self.image_space else UNITS[self.declared.units])
+        return FARTHEST / (1.0 if self.image_space else self.declared.scale)
 
     def _measure(self, hand: Hand) -> None:
         rows = np.flatnonzero(hand.found)
@@ -178,7 +178,7 @@ class ValueChecks:
         if self.trust_units or not self.lengths:
             return []
         found = self.median_length()
-        shown = found * UNITS[self.declared.units]
+        shown = found * self.declared.scale
         if 1 / SIZE_FACTOR <= shown / self.hand_length <= SIZE_FACTOR:
             return []
         return [

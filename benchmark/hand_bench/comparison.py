@@ -19,11 +19,10 @@ import pyarrow.parquet as pq
 from hand_bench import bootstrap, errors_file
 from hand_bench.arrow import numbers
 from hand_bench.data import open_annotations
-from hand_bench.declaration import override
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.evaluator import Evaluator
 from hand_bench.joint_sets import HAND_SIDES
-from hand_bench.predictions import open_predictions
+from hand_bench.predictions import open_for_track
 from hand_bench.results import rounded
 from hand_bench.tracks import Track, find_track
 
@@ -171,8 +170,7 @@ def _errors(preds, track: Track, annotations, path: Path, workers, units) -> pa.
                 )
             return pq.read_table(preds)
     machine = Evaluator(track, open_annotations(track, annotations), resamples=0)
-    source = open_predictions(preds)
-    source.declared = override(source.declared, units=units)
+    source = open_for_track(preds, track, units=units)
     machine.score_file(source, errors=path, workers=workers, trust_units=units is not None)
     return pq.read_table(path)
 

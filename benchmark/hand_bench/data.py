@@ -19,7 +19,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset with a reader: `prepare(root, split, path, progress)` writes a split's table."""
+    """A dataset with a reader: `prepare(root, split, path, progress)` writes a split's table.
+
+    `splits` names the tables that the reader can write: the dataset's splits, and where a split is
+    asked in several ways (poses and clips, images and instants) one name for each.
+    """
 
     name: str
     splits: tuple[str, ...]
@@ -34,11 +38,40 @@ class Dataset:
         return importlib.import_module(self.reader).prepare(root, split, path, progress)
 
 
+_READERS = "hand_bench.readers"
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
-        Dataset("interhand26m", ("train", "val", "test"), "hand_bench.readers.interhand26m"),
-        Dataset("demo", ("test",), "hand_bench.readers.interhand26m", official_counts=False),
+        Dataset("interhand26m", ("train", "val", "test"), f"{_READERS}.interhand26m"),
+        Dataset(
+            "assemblyhands",
+            (
+                *("train", "val", "test", "two-hand-test", "annotation-test"),
+                *("verbs-train", "verbs-val", "verbs-test"),
+            ),
+            f"{_READERS}.assemblyhands",
+        ),
+        Dataset("desktop-activities", ("test",), f"{_READERS}.multiview"),
+        Dataset(
+            "h2o",
+            tuple(f"{kind}-{s}" for kind in ("pose", "action") for s in ("train", "val", "test")),
+            f"{_READERS}.h2o",
+        ),
+        Dataset(
+            "fpha",
+            tuple(f"{kind}-{split}" for kind in ("pose", "action") for split in ("train", "test")),
+            f"{_READERS}.fpha",
+        ),
+        Dataset(
+            "arctic",
+            tuple(f"{view}-{s}" for view in ("ego", "allo") for s in ("train", "val", "test")),
+            f"{_READERS}.arctic",
+        ),
+        Dataset("egoexo4d", ("train", "val", "test"), f"{_READERS}.egoexo4d"),
+        Dataset("epic-handkps", ("val", "test"), f"{_READERS}.epic_handkps"),
+        Dataset("stb", ("train", "test"), f"{_READERS}.stb"),
+        Dataset("rhd", ("training", "evaluation"), f"{_READERS}.rhd"),
+        Dataset("demo", ("test",), f"{_READERS}.interhand26m", official_counts=False),
     )
 }
 
@@ -163,17 +196,21 @@ def _manifest(target: Path) -> dict[str, Any] | None:
 
 
 def count_warnings(manifest: dict[str, Any]) -> list[Problem]:
-    """Say what is missing where the counts are not the official ones (HB205)."""
+    """Say which counts are not the official ones (HB205)."""
     if manifest.get("complete", True):
         return []
     counts, expected = manifest["counts"], manifest["expected"]
+    differ = [
+        f"{counts.get(name, 0) or 0:,} {name}, not {number:,}"
+        for name, number in expected.items()
+        if number is not None and counts.get(name) != number
+    ]
     return [
         Problem(
             "HB205",
             f"{manifest['dataset']} {manifest['split']}",
-            f"{counts['single']:,} single-hand and {counts['interacting']:,} interacting images; "
-            f"the official release has {expected['single']:,} and {expected['interacting']:,}.",
-            cause="A partial copy, another release (30 fps?) or missing archives.",
+            f"is not the official release: {'; '.join(differ) or 'its counts are not known'}.",
+            cause="A partial copy, another release (another frame rate?) or missing archives.",
             fix="Scores on it are marked partial and cannot be compared with published ones.",
         )
     ]
@@ -226,7 +263,7 @@ def open_annotations(track: Track, path: str | Path | None = None) -> Annotation
     """
     if path is not None:
         return Annotations.open(path)
-    default = folder(track.dataset, track.split) / "annotations.parquet"
+    default = folder(track.dataset, track.table) / "annotations.parquet"
     if not default.is_file():
         raise DatasetError(not_prepared(track.dataset, "ROOT", track))
     return Annotations.open(default)
@@ -234,7 +271,7 @@ def open_annotations(track: Track, path: str | Path | None = None) -> Annotation
 
 def not_prepared(dataset: str, root: str, track: Track | None = None) -> Problem:
     """Build the problem of a dataset that is not prepared."""
-    where = f"{dataset} {track.split}" if track else dataset
+    where = f"{dataset} {track.table}" if track else dataset
     return Problem(
         "HB201",
         where,

@@ -12,17 +12,22 @@ from hand_bench.version import __version__
 
 #: Factor that turns a unit into millimetres.
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
+#: The unit of 2D joints.
+PIXELS = "px"
 FRAMES = ("camera", "world", "root-relative")
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a predictions file says about itself; the defaults are the canonical form."""
+    """What a predictions file says about itself.
+
+    An empty unit, joint set or frame is the track's own (`resolved`).
+    """
 
     track: str | None = None
-    units: str = "mm"
-    joint_set: str = "openpose21"
-    frame: str = "camera"
+    units: str = ""
+    joint_set: str = ""
+    frame: str = ""
     inputs: tuple[str, ...] = ()
     method: str = ""
     notes: str = ""
@@ -40,9 +45,25 @@ class Declaration:
         }
         return {k: v for k, v in known.items() if v} | {"hand_bench_version": __version__}
 
+    @property
+    def scale(self) -> float:
+        """Factor that turns its numbers into millimetres (pixels stay pixels)."""
+        return UNITS.get(self.units, 1.0)
+
+    def resolved(self, units: str, joint_set: str, frame: str) -> Declaration:
+        """Fill in what a track's numbers are where nothing is declared."""
+        return replace(
+            self,
+            units=self.units or units,
+            joint_set=self.joint_set or joint_set,
+            frame=self.frame or frame,
+        )
+
     @classmethod
-    def read(cls, metadata: Mapping[bytes, bytes] | None, where: str) -> Declaration:
-        """Read the metadata of a schema.
+    def read(
+        cls, metadata: Mapping[bytes, bytes] | None, where: str, kind: str = "pose"
+    ) -> Declaration:
+        """Read the metadata of a schema; `kind` is what the track asks for.
 
         Raises
         ------
@@ -53,6 +74,7 @@ class Declaration:
             k.decode(errors="replace"): v.decode(errors="replace")
             for k, v in (metadata or {}).items()
         }
+        units = (PIXELS,) if kind == "pose-2d" else tuple(UNITS)
         problems = [
             Problem(
                 "HB113",
@@ -61,7 +83,7 @@ class Declaration:
                 fix=f"Known: {', '.join(known)}. `hand_bench.write_predictions(..., {key}=...)` "
                 "declares it.",
             )
-            for key, known in (("units", UNITS), ("frame", FRAMES), ("joint_set", JOINT_SETS))
+            for key, known in (("units", units), ("frame", FRAMES), ("joint_set", JOINT_SETS))
             if key in text and text[key] not in known
         ]
         inputs = _inputs(text.get("inputs", "[]"))

@@ -43,10 +43,9 @@ from hand_bench.conventions import (
     search,
 )
 from hand_bench.data import open_annotations, quiet
-from hand_bench.declaration import override
 from hand_bench.errors import SubmissionError
 from hand_bench.joint_sets import HAND_SIDES, JOINT_SETS
-from hand_bench.predictions import open_predictions
+from hand_bench.predictions import open_for_track
 from hand_bench.raw import RawReading, found_hands
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track, find_track
@@ -144,8 +143,7 @@ def diagnose(
     track = find_track(track)
     if not isinstance(annotations, Annotations):
         annotations = open_annotations(track, annotations)
-    source = open_predictions(preds)
-    source.declared = override(source.declared, units=units, joint_set=joint_set, frame=frame)
+    source = open_for_track(preds, track, units=units, joint_set=joint_set, frame=frame)
     position, coverage = pairing.join(pairing.Selection(annotations), source)
     reading = RawReading(source, track, progress)
     sample = _gather(reading, track, annotations, position, max_samples)

@@ -27,7 +27,7 @@ _SIDE = (
     ("true", pa.bool_()),  # the hand is annotated, its wrist and another joint count
     ("found", pa.bool_()),
     ("joints", pa.int32()),  # joints other than the wrist that count
-    ("mpjpe", pa.float32()),  # mean over them of the wrist-aligned distance, mm
+    ("mpjpe", pa.float32()),  # mean over them of the wrist-aligned distance, mm (2D: in px)
     ("pa_mpjpe", pa.float32()),
     ("auc", pa.float32()),  # AUC(0-50) over them; 0 for a true hand that is not answered
     ("mepe", pa.float32()),  # mean unaligned distance, wrist included
@@ -71,20 +71,23 @@ def rows(done: BlockSums, track: Track) -> pa.RecordBatch:
     columns += [
         _texts([cell[k] for cell, _ in cells], block.group) for k in range(len(track.strata))
     ]
+    planar = track.kind == "pose-2d"
+    first = 0 if planar else 1  # a wrist that is aligned has no error
     for side, errors in zip(block.sides, done.errors, strict=True):
-        others = side.counts[:, 1:] & side.counts[:, :1]
+        counts = side.counts if planar else side.counts & side.counts[:, :1]
+        others = counts[:, first:]
         joints = others.sum(axis=1)
         true = joints > 0
         found = side.found & true
-        wrist = errors.wrist[:, 1:]
+        wrist = errors.wrist[:, first:]
         columns += [
             pa.array(true),
             pa.array(found),
             pa.array(joints.astype(np.int32)),
             _optional(_mean(wrist, others), found),
-            _optional(_mean(errors.procrustes[:, 1:], others), found),
+            _optional(_mean(errors.procrustes[:, first:], others), found & (not planar)),
             _optional(_hand_auc(wrist, others, found), true),
-            _optional(_mean(errors.absolute, others.any(axis=1)[:, None] & side.counts), found),
+            _optional(_mean(errors.absolute, others.any(axis=1)[:, None] & counts), found),
             encode_floats(errors.wrist, ~found),
         ]
     columns.append(_optional(done.mrrpe, ~np.isnan(done.mrrpe)))

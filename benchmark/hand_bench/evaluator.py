@@ -10,27 +10,24 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hand_bench import engine_numpy, errors_file, pairing, scoring
 from hand_bench.annotations import Annotations
-from hand_bench.arrow import numbers
 from hand_bench.blocks import BlockSums, Canonical, sum_block
 from hand_bench.checks import ValueChecks
 from hand_bench.collected import Collected
 from hand_bench.data import open_annotations, quiet
-from hand_bench.declaration import Declaration, override
-from hand_bench.errors import HandBenchError, Problem, SubmissionError, TrackError
+from hand_bench.declaration import Declaration
+from hand_bench.errors import HandBenchError, Problem, SubmissionError
 from hand_bench.layouts import Layout
-from hand_bench.predictions import open_predictions
+from hand_bench.predictions import open_for_track
 from hand_bench.results import Result
+from hand_bench.selection import few_sequences, select
 from hand_bench.sources import PredictionSource
 from hand_bench.sums import Sums
 from hand_bench.tracks import Track, find_track
@@ -38,9 +35,6 @@ from hand_bench.validation import declaration_problems, file_problems
 
 #: From this many rows on, loading compiled code pays.
 NUMBA_ROWS = 150_000
-#: With fewer sequences, blocks of ten seconds are resampled instead.
-MIN_SEQUENCES = 20
-
 #: Rows of `update` that are collected before they are scored.
 COLLECTED = 8_192
 
@@ -108,20 +102,24 @@ def evaluate(
     TrackError
         HB301 for unknown names, HB302 where nothing is selected.
     """
-    machine = Evaluator(
-        track,
-        annotations,
-        sequences=sequences,
-        limit=limit,
-        allow_missing=allow_missing,
-        resamples=resamples,
-        seed=seed,
-        engine=engine,
-    )
+    known = find_track(track)
+    options = {
+        "annotations": annotations,
+        "sequences": sequences,
+        "limit": limit,
+        "allow_missing": allow_missing,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    if known.kind == "action":
+        from hand_bench.actions import evaluate_clips
+
+        return evaluate_clips(preds, known, protocol=protocol, progress=progress, **options)
+    machine = Evaluator(known, engine=engine, **options)
+    scoring.require_truth(machine)
     if protocol != "all":
         machine.track.protocol(protocol)
-    source = open_predictions(preds)
-    source.declared = override(source.declared, units=units, joint_set=joint_set, frame=frame)
+    source = open_for_track(preds, machine.track, units=units, joint_set=joint_set, frame=frame)
     machine.score_file(
         source, errors=errors, workers=workers, trust_units=units is not None, progress=progress
     )
@@ -162,13 +160,13 @@ class Evaluator:
         self.resamples, self.seed = resamples, seed
         self.engine_name: EngineName = engine
         self.sums = Sums(self.track.layout)
-        self.declared = Declaration()
+        self.declared = Declaration().resolved("mm", self.track.joint_set, self.track.frame)
         self.coverage = pairing.Coverage(self.selection.size, 0)
         self.predictions: dict[str, Any] = {"path": None, "sha256": None, "rows": 0}
         self.notes: list[str] = []
         self.collected = Collected(self.selection)
         self._layout = Layout("samples", ())
-        self.time_blocks = self._few_sequences()
+        self.time_blocks = few_sequences(self.selection)
 
     # --- a whole file -------------------------------------------------------------------------
 
@@ -182,6 +180,7 @@ class Evaluator:
         progress: Callable[[str, int, int], None] = quiet,
     ) -> None:
         """Add a whole file; see `evaluate`."""
+        source = open_for_track(source, self.track)
         checks, canonical = self._checks(source, trust_units), self._canonical(source)
         with ThreadPoolExecutor(1) as side_job:
             digest = side_job.submit(lambda: source.sha256)
@@ -269,7 +268,7 @@ class Evaluator:
         SubmissionError
             HB105 for unknown ids, HB106 for a sample that was given before, HB1xx as `evaluate`.
         """
-        source = open_predictions(preds)
+        source = open_for_track(preds, self.track)
         if problems := declaration_problems(source, self.track):
             raise SubmissionError(problems)
         if source.declared != self.declared and self.collected:
@@ -327,15 +326,6 @@ class Evaluator:
     def _canonical(self, source: PredictionSource) -> Canonical:
         return Canonical(self.track, source.declared, source.layout.image_space, self.time_blocks)
 
-    def _few_sequences(self) -> bool:
-        known = self.annotations.manifest.get("counts", {}).get("sequences")
-        if known is None or self.selection.rows is not None:
-            column = self.annotations.table(["sequence"]).column("sequence").combine_chunks()
-            if self.selection.rows is not None:
-                column = column.filter(pa.array(self.selection.rows))
-            known = len(pc.unique(column))
-        return known < MIN_SEQUENCES
-
     def _engine(self, rows: int) -> ModuleType:
         if self.engine_name == "numpy" or (self.engine_name == "auto" and rows < NUMBA_ROWS):
             return engine_numpy
@@ -353,46 +343,3 @@ class Evaluator:
                 )
             ) from error
         return engine_numba
-
-
-def select(
-    annotations: Annotations, sequences: Sequence[str], limit: int | None
-) -> tuple[pairing.Selection, list[str]]:
-    """Choose the expected samples; the reasons why a result is partial come with them.
-
-    Raises
-    ------
-    TrackError
-        HB302 where no sample is left.
-    """
-    manifest = annotations.manifest
-    partial = [] if manifest.get("complete", True) else ["the annotations are a partial copy"]
-    if not sequences and limit is None:
-        return pairing.Selection(annotations), partial
-    rows = np.ones(annotations.rows, bool)
-    if sequences:
-        column = annotations.table(["sequence"]).column("sequence").combine_chunks()
-        names = column.dictionary.to_pylist()
-        chosen = np.array([any(_matches(name, p) for p in sequences) for name in names])
-        rows = chosen[numbers(column.indices)]
-        partial.append(f"sequences {', '.join(sequences)}")
-        if not rows.any():
-            near = ", ".join(names[:3])
-            raise TrackError(
-                Problem(
-                    "HB302",
-                    "",
-                    f"no sequence matches {', '.join(sequences)}.",
-                    fix=f"Sequences are called {near}, ...; patterns with * work.",
-                )
-            )
-    if limit is not None:
-        if limit < 1:
-            raise TrackError(Problem("HB302", "", f"--limit {limit} leaves no sample."))
-        rows &= np.cumsum(rows) <= limit
-        partial.append(f"the first {limit:,} samples")
-    return pairing.Selection(annotations, rows), partial
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return name == pattern or fnmatchcase(name, pattern) or name.rsplit("/", 1)[-1] == pattern

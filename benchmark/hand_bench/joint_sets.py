@@ -6,9 +6,12 @@ A joint is named by finger and position counted from the wrist: ``thumb1`` (CMC)
 (MCP), ``thumb3`` (IP), ``thumb4`` (tip); ``index1`` (MCP) to ``index4`` (tip); ``wrist``.
 Sets that hold the same names are permutations of each other. A set with another joint (a palm
 centre, a fingertip on another vertex) has names of its own and is never converted silently.
+``wrist_from_palm`` and ``palm_from_wrist`` guess the one from the other by a rule that the caller
+names; errors under different rules cannot be compared.
 
 Sources: InterHand2.6M skeleton.txt; AssemblyHands toolkit; MANO's joint order with the tips of
-thumb, index, middle, ring, pinky appended; FPHA readme; hand3d (RHD, STB).
+thumb, index, middle, ring, pinky appended; FPHA readme; hand3d (RHD, STB); the palm rules as they
+are collected in facts/interhand26m.md 1.10.
 """
 
 from __future__ import annotations
@@ -88,10 +91,19 @@ JOINT_SETS: dict[str, JointSet] = {
         JointSet(
             "stb21", ("palm", *_chains(FINGERS[::-1], _OUTWARD)), "STB: palm centre, no wrist"
         ),
+        JointSet("palm21", ("palm", *_chains(FINGERS, _OUTWARD)), "STB, fingers as in OpenPose"),
     )
 }
 
 OPENPOSE = JOINT_SETS["openpose21"]
+
+#: Approximate rules between palm centre and wrist: the wrist is where the line from the knuckles
+#: (their mean) through the palm centre ends, at so many times the distance of the palm centre.
+PALM_RULES: dict[str, tuple[tuple[str, ...], float]] = {
+    "ring-mcp-2": (("ring1",), 2.0),
+    "middle-mcp-2.2": (("middle1",), 2.2),
+    "mean-mcp-2.25": (("index1", "middle1", "ring1", "pinky1"), 2.25),
+}
 
 #: Slots of the two hands in a 42-joint array of this project: right first.
 HAND_SIDES = ("right", "left")
@@ -138,6 +150,49 @@ def convert(
 ) -> Float[np.ndarray, "*batch joints xyz"]:
     """Reorder the joints of one hand from `source` to `target` (exact permutations only)."""
     return joints[..., permutation(source, target), :]
+
+
+def wrist_from_palm(
+    joints: Float[np.ndarray, "*batch 21 xyz"], rule: str
+) -> Float[np.ndarray, "*batch 21 xyz"]:
+    """Replace the palm centre of ``palm21`` by a guessed wrist: the result is in ``openpose21``.
+
+    Approximate: ``wrist = K + factor (palm - K)`` with the knuckles K and the factor of
+    `PALM_RULES` (hand3d and S2DHand; facts/interhand26m.md 1.10).
+
+    Raises
+    ------
+    TrackError
+        HB301 where the rule is unknown.
+    """
+    knuckle, factor = _palm_rule(joints, rule)
+    return _with_root(joints, knuckle + factor * (joints[..., 0, :] - knuckle))
+
+
+def palm_from_wrist(
+    joints: Float[np.ndarray, "*batch 21 xyz"], rule: str
+) -> Float[np.ndarray, "*batch 21 xyz"]:
+    """Replace the wrist of ``openpose21`` by a guessed palm centre: the inverse of the same rule.
+
+    Raises
+    ------
+    TrackError
+        HB301 where the rule is unknown.
+    """
+    knuckle, factor = _palm_rule(joints, rule)
+    return _with_root(joints, knuckle + (joints[..., 0, :] - knuckle) / factor)
+
+
+def _palm_rule(joints: np.ndarray, rule: str) -> tuple[np.ndarray, float]:
+    """Return the mean of the rule's knuckles, and its factor."""
+    if rule not in PALM_RULES:
+        raise TrackError(unknown_name("rule between palm and wrist", rule, list(PALM_RULES)))
+    names, factor = PALM_RULES[rule]
+    return joints[..., [OPENPOSE.joints.index(name) for name in names], :].mean(axis=-2), factor
+
+
+def _with_root(joints: np.ndarray, root: np.ndarray) -> np.ndarray:
+    return np.concatenate([root[..., None, :], joints[..., 1:, :]], axis=-2)
 
 
 def swap_hands(

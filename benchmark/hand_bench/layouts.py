@@ -32,7 +32,7 @@ from hand_bench.joint_sets import HAND_SIDES
 #: Columns of the samples layout that may be there or not.
 OPTIONAL = ("right_score", "left_score", "left_root")
 #: Values per row of the columns that hold lists, by the last part of their names.
-WIDTHS = {"joints": 63, "uv": 42, "depth": 21, "left_root": 3}
+WIDTHS = {"joints": 63, "2d": 42, "uv": 42, "depth": 21, "left_root": 3}
 #: What a list of another length probably is.
 LIKELY = {
     20: "Is the wrist lacking?",
@@ -47,7 +47,7 @@ LIKELY = {
 
 @dataclass
 class Hand:
-    """One side's answers in a block of rows: joints or, in 2.5D, (u, v, relative depth)."""
+    """One side's answers in a block: joints; in 2.5D (u, v, relative depth); in 2D (u, v, 0)."""
 
     joints: Float[np.ndarray, "rows 21 3"]
     found: Bool[np.ndarray, " rows"]
@@ -144,12 +144,13 @@ def place(ids: pa.Array, row: int, start: int) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file holds its hands; `columns` are the ones that are read."""
+    """How a file holds its hands (or clips); `columns` are the ones that are read."""
 
     kind: str
     columns: tuple[str, ...]
     image_space: bool = False
     spread: bool = False
+    planar: bool = False
 
     def decode(self, columns: Columns) -> PredictionBlock:
         """Decode a batch of this layout."""
@@ -187,11 +188,21 @@ class Layout:
             flat = np.stack(values, axis=1)
             found = ~np.isnan(flat).all(axis=1)
             return Hand(flat.reshape(-1, 21, 3), found, score)
+        if self.planar:
+            return self._planar_hand(columns, f"{prefix}joints_2d", score)
         if f"{prefix}joints" not in self.columns:
             n = columns.table.num_rows
             return Hand(np.zeros((n, 21, 3), np.float32), np.zeros(n, bool), score)
         flat, found = columns.floats(f"{prefix}joints", 63)
         return Hand(flat.reshape(-1, 21, 3), found, score)
+
+    def _planar_hand(self, columns: Columns, name: str, score: np.ndarray | None) -> Hand:
+        n = columns.table.num_rows
+        joints, found = np.zeros((n, 21, 3), np.float32), np.zeros(n, bool)
+        if name in self.columns:
+            flat, found = columns.floats(name, 42)
+            joints[..., :2] = flat.reshape(-1, 21, 2)
+        return Hand(joints, found, score)
 
     def _image_hand(self, columns: Columns, prefix: str, score: np.ndarray | None) -> Hand:
         uv, has_uv = columns.floats(f"{prefix}uv", 42)
@@ -206,9 +217,46 @@ class Layout:
         return Hand(joints, found, score, root_depth)
 
 
-def find_layout(schema: pa.Schema, name: str) -> tuple[Layout, list[Problem]]:
-    """Recognise a file's layout from its columns; problems (HB110, HB111, HB112) come with it."""
+def find_layout(schema: pa.Schema, name: str, kind: str = "pose") -> tuple[Layout, list[Problem]]:
+    """Recognise a file's layout from its columns; problems (HB110, HB111, HB112) come with it.
+
+    `kind` is what the track asks for: "pose", "pose-2d" or "action".
+    """
     names = set(schema.names)
+    if kind == "pose":
+        layout, needed = _pose_layout(names)
+    elif kind == "pose-2d":
+        layout, needed = _planar_layout(names)
+    else:
+        given = _have(names, "label", "scores")
+        layout, needed = Layout("clips", given), given or ("label",)
+    layout = replace(layout, columns=(*_have(names, "sample_id"), *layout.columns))
+    lacking = [column for column in ("sample_id", *needed) if column not in names]
+    problems = [_lacking(name, lacking, schema)] if lacking else []
+    twice = [c for c in layout.columns if schema.names.count(c) > 1]
+    if twice:
+        problems.append(
+            Problem(
+                "HB110", name, f"has more than one column {twice[0]!r}.", fix="Keep one of them."
+            )
+        )
+        return layout, problems
+    if kind == "action":
+        return layout, problems
+    return layout, problems + _wrong_types(schema, layout, name)
+
+
+def _planar_layout(names: set[str]) -> tuple[Layout, tuple[str, ...]]:
+    if "hand_side" in names:
+        columns = ("hand_side", *_have(names, "joints_2d", "score"))
+        return Layout("crops", columns, planar=True), ("joints_2d",)
+    needed = ("right_joints_2d", "left_joints_2d")
+    given = _have(names, *needed)
+    columns = (*given, *_have(names, "right_score", "left_score"))
+    return Layout("samples", columns, planar=True), () if given else needed
+
+
+def _pose_layout(names: set[str]) -> tuple[Layout, tuple[str, ...]]:
     optional = _have(names, *OPTIONAL)
     lists = _have(names, "right_joints", "left_joints")
     if "hand_side" in names:
@@ -226,18 +274,7 @@ def find_layout(schema: pa.Schema, name: str) -> tuple[Layout, list[Problem]]:
     else:
         needed = ("right_joints", "left_joints")
         layout = Layout("samples", optional)
-    layout = replace(layout, columns=(*_have(names, "sample_id"), *layout.columns))
-    lacking = [column for column in ("sample_id", *needed) if column not in names]
-    problems = [_lacking(name, lacking, schema)] if lacking else []
-    twice = [c for c in layout.columns if schema.names.count(c) > 1]
-    if twice:
-        problems.append(
-            Problem(
-                "HB110", name, f"has more than one column {twice[0]!r}.", fix="Keep one of them."
-            )
-        )
-        return layout, problems
-    return layout, problems + _wrong_types(schema, layout, name)
+    return layout, needed
 
 
 def _crops_layout(names: set[str]) -> tuple[Layout, tuple[str, ...]]:

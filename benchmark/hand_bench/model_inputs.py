@@ -18,16 +18,25 @@ from hand_bench.geometry import square_box
 from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.tracks import Track, find_track
 
-_COLUMNS = ["sample_id", "image", "width", "height", "K", "bbox", "right_joints", "left_joints"]
+_PLAIN = ["sample_id", "sequence", "camera", "frame", "end_frame", "image", "width", "height"]
+_LISTS = {"K": 9, "distortion": 8, "bbox": 4, "right_bbox": 4, "left_bbox": 4}
+_COLUMNS = [*_PLAIN, *_LISTS, "right_joints", "left_joints"]
 
 SCHEMA = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
+        ("sequence", pa.string()),
+        ("camera", pa.string()),  # null where a sample has several views
+        ("frame", pa.int64()),
+        ("end_frame", pa.int64()),  # last frame of a clip
         ("image", pa.string()),  # relative to the dataset's root
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("K", floats_type(9)),  # 3 x 3, row by row, pixels of the image
+        ("distortion", floats_type(8)),  # OpenCV's k1, k2, p1, p2, k3, k4, k5, k6
         ("bbox", floats_type(4)),  # the dataset's own box: x, y, width, height
+        ("right_bbox", floats_type(4)),  # the same of one hand
+        ("left_bbox", floats_type(4)),
         ("box", floats_type(4)),  # the standard box: square, 1.25 times the longer side of bbox
         ("right_root_depth", pa.float32()),  # true Z of the wrist, mm: declare root_depth:gt
         ("left_root_depth", pa.float32()),
@@ -85,7 +94,11 @@ def template(
     """
     known = find_track(track)
     opened = open_annotations(known, annotations)
-    fields = list(predictions.SCHEMA)[:5]
+    if known.kind == "action":
+        scores = pa.field("scores", floats_type(len(known.classes)))
+        fields = [predictions.SCHEMA.field("sample_id"), pa.field("label", pa.int32()), scores]
+    else:
+        fields = [predictions.SCHEMA.field(n) for n in predictions.TEMPLATES[known.kind]]
     extra = list(SCHEMA)[1:] if with_inputs else []
     schema = pa.schema(fields + extra, metadata=Declaration(track=known.name).metadata())
     rows = 0
@@ -110,17 +123,39 @@ def _batches(opened: Annotations) -> Iterator[pa.RecordBatch]:
 
 
 def _input_columns(batch: AnnotationBatch) -> pa.RecordBatch:
-    bbox = batch["bbox"].astype(np.float64)
-    columns = {
-        "K": encode_floats(batch["K"].reshape(-1, 9)),
-        "bbox": encode_floats(bbox),
-        "box": encode_floats(square_box(bbox)),
+    columns: dict[str, pa.Array] = {
+        name: encode_floats(batch[name].reshape(len(batch), width), ~batch.given(name))
+        for name, width in _LISTS.items()
     }
+    boxes = square_box(batch["bbox"].astype(np.float64))
+    columns["box"] = encode_floats(boxes, ~batch.given("bbox"))
     for side in HAND_SIDES:
         depth = batch[f"{side}_joints"][:, 0, 2]
         columns[f"{side}_root_depth"] = pa.array(depth, mask=~batch.present(side))
-    arrays = [columns.get(f.name) for f in SCHEMA]
-    arrays = [
-        batch.table.column(f.name) if a is None else a for f, a in zip(SCHEMA, arrays, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+    for name in _PLAIN:
+        column = batch.table.column(name)
+        coded = pa.types.is_dictionary(column.type)
+        columns[name] = column.dictionary_decode() if coded else column
+    return pa.RecordBatch.from_arrays([columns[f.name] for f in SCHEMA], schema=SCHEMA)
+
+
+def views(track: str | Track, *, annotations: str | Path | None = None) -> pa.Table:
+    """Return the single views of a track of several views: one row per image, as `inputs`.
+
+    Sequence and frame join them to the samples; every view has its K, distortion and boxes, and
+    ``T_world_from_camera`` (16 numbers, row by row).
+
+    Raises
+    ------
+    DatasetError
+        HB201 where the annotations are not prepared, or the track has one view for each sample.
+    """
+    opened = open_annotations(find_track(track), annotations).views()
+    pose = SCHEMA.append(pa.field("T_world_from_camera", floats_type(16)))
+    parts = []
+    for batch in opened.batches([*_COLUMNS, "T_world_from_camera"]):
+        own = _input_columns(batch)
+        given = batch.given("T_world_from_camera")
+        values = encode_floats(batch["T_world_from_camera"].reshape(len(batch), 16), ~given)
+        parts.append(pa.RecordBatch.from_arrays([*own.columns, values], schema=pose))
+    return pa.Table.from_batches(parts, pose)

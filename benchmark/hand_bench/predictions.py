@@ -34,13 +34,15 @@ import pyarrow.parquet as pq
 from hand_bench import files
 from hand_bench.array_types import Float
 from hand_bench.columns import encode_floats, floats_type
-from hand_bench.declaration import Declaration
+from hand_bench.declaration import PIXELS, Declaration, override
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.sources import PredictionSource
 
 if TYPE_CHECKING:
     import datasets
     import pandas as pd
+
+    from hand_bench.tracks import Track
 
 SCHEMA = pa.schema(
     [
@@ -50,8 +52,15 @@ SCHEMA = pa.schema(
         ("right_score", pa.float32()),
         ("left_score", pa.float32()),
         ("left_root", floats_type(3)),
+        ("right_joints_2d", floats_type(42)),
+        ("left_joints_2d", floats_type(42)),
     ]
 )
+#: Columns of a template, by what a track asks for.
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    "pose": ("sample_id", "right_joints", "left_joints", "right_score", "left_score"),
+    "pose-2d": ("sample_id", "right_joints_2d", "left_joints_2d"),
+}
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,34 @@ class Predictions:
         return datasets.Dataset(datasets.table.InMemoryTable(self.to_table()))
 
 
-def open_predictions(preds: Any) -> PredictionSource:
+def open_for_track(
+    preds: Any,
+    track: Track,
+    *,
+    units: str | None = None,
+    joint_set: str | None = None,
+    frame: str | None = None,
+) -> PredictionSource:
+    """Open predictions of a track; what neither the file nor the user says is the track's own.
+
+    Raises
+    ------
+    SubmissionError
+        As `open_predictions`.
+    TrackError
+        HB301 for an unknown unit, joint set or frame.
+    """
+    source = open_predictions(preds, track.kind)
+    stated = override(source.declared, units=units, joint_set=joint_set, frame=frame)
+    own = PIXELS if track.kind == "pose-2d" else "mm"
+    source.declared = stated.resolved(own, track.joint_set, track.frame)
+    return source
+
+
+def open_predictions(preds: Any, kind: str = "pose") -> PredictionSource:
     """Open whatever holds predictions: a path, an Arrow table, a DataFrame, a Dataset, arrays.
+
+    `kind` is what they should hold: "pose", "pose-2d" or "action".
 
     Raises
     ------
@@ -101,23 +136,24 @@ def open_predictions(preds: Any) -> PredictionSource:
         return preds
     if isinstance(preds, str | Path):
         path = Path(preds)
-        return PredictionSource(path, path.name)
+        return PredictionSource(path, path.name, kind)
     if isinstance(preds, Predictions):
         preds = preds.to_table()
     if isinstance(preds, pa.Table):
-        return PredictionSource(preds, "predictions")
-    kind = f"{type(preds).__module__}.{type(preds).__qualname__}"
-    if kind.startswith("pandas."):
-        return PredictionSource(_from_pandas(preds), "DataFrame")
-    if kind.startswith("datasets."):
-        return PredictionSource(preds.with_format("arrow")[:], "Dataset")
+        return PredictionSource(preds, "predictions", kind)
+    found = f"{type(preds).__module__}.{type(preds).__qualname__}"
+    if found.startswith("pandas."):
+        return PredictionSource(_from_pandas(preds), "DataFrame", kind)
+    if found.startswith("datasets."):
+        return PredictionSource(preds.with_format("arrow")[:], "Dataset", kind)
     if isinstance(preds, Mapping):
-        return PredictionSource(predictions_table(**preds), "arrays")
+        build = clips_table if kind == "action" else predictions_table
+        return PredictionSource(build(**preds), "arrays", kind)
     raise SubmissionError(
         Problem(
             "HB111",
             "predictions",
-            f"are a {kind}.",
+            f"are a {found}.",
             fix="Give a path, a DataFrame, a Dataset, an Arrow table, or a dict of arrays "
             "(sample_id, right_joints, left_joints, ...).",
         )
@@ -188,9 +224,13 @@ def predictions_table(
     right_score: Sequence[float] | np.ndarray | None = None,
     left_score: Sequence[float] | np.ndarray | None = None,
     left_root: Float[np.ndarray, "samples 3"] | None = None,
+    right_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
+    left_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
     declared: Declaration | None = None,
 ) -> pa.Table:
     """Build the canonical table from arrays; a hand that is all NaN becomes null.
+
+    Where 2D joints are given, 3D joints are left out unless they are given too.
 
     Raises
     ------
@@ -203,11 +243,14 @@ def predictions_table(
         "right_joints": (right_joints, 63),
         "left_joints": (left_joints, 63),
         "left_root": (left_root, 3),
+        "right_joints_2d": (right_joints_2d, 42),
+        "left_joints_2d": (left_joints_2d, 42),
     }
+    planar = right_joints_2d is not None or left_joints_2d is not None
     for name, (values, width) in shapes.items():
         if values is not None:
             columns[name] = _float_column(name, values, width, ids)
-        elif width == 63:
+        elif width == 63 and not planar:
             columns[name] = pa.nulls(len(ids), floats_type(63))
     for name, score in (("right_score", right_score), ("left_score", left_score)):
         if score is not None:
@@ -215,6 +258,9 @@ def predictions_table(
     schema = pa.schema([SCHEMA.field(name) for name in SCHEMA.names if name in columns])
     metadata = (declared or Declaration()).metadata()
     return pa.table([columns[n] for n in schema.names], schema=schema.with_metadata(metadata))
+
+
+_SHAPES = {63: "21, 3", 42: "21, 2"}
 
 
 def _float_column(name: str, values: Any, width: int, ids: pa.Array) -> pa.Array:
@@ -225,7 +271,7 @@ def _float_column(name: str, values: Any, width: int, ids: pa.Array) -> pa.Array
                 "HB112",
                 name,
                 f"shape {array.shape} for {len(ids):,} samples.",
-                fix=f"Expected ({len(ids)}, {'21, 3' if width == 63 else width}).",
+                fix=f"Expected ({len(ids)}, {_SHAPES.get(width, width)}).",
             )
         )
     array = array.reshape(len(ids), width)
@@ -254,10 +300,12 @@ def write_predictions(
     right_score: Sequence[float] | np.ndarray | None = None,
     left_score: Sequence[float] | np.ndarray | None = None,
     left_root: Float[np.ndarray, "samples 3"] | None = None,
+    right_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
+    left_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
     track: str | None = None,
-    units: str = "mm",
-    joint_set: str = "openpose21",
-    frame: str = "camera",
+    units: str = "",
+    joint_set: str = "",
+    frame: str = "",
     inputs: Sequence[str] = (),
     method: str = "",
 ) -> None:
@@ -276,8 +324,11 @@ def write_predictions(
         Probability that the hand is present.
     left_root
         Left wrist relative to the right wrist, for methods that predict it separately.
+    right_joints_2d, left_joints_2d
+        (samples, 21, 2) in pixels of the image, for tracks that ask for 2D joints.
     track, units, joint_set, frame, inputs, method
-        What the numbers mean; stored in the file, converted on scoring.
+        What the numbers mean; stored in the file, converted on scoring. What is not given is the
+        track's own (mm, OpenPose order and the camera frame on most).
 
     Raises
     ------
@@ -292,10 +343,57 @@ def write_predictions(
         right_score=right_score,
         left_score=left_score,
         left_root=left_root,
+        right_joints_2d=right_joints_2d,
+        left_joints_2d=left_joints_2d,
         declared=declared,
     )
-    Declaration.read(table.schema.metadata, str(path))
+    planar = right_joints_2d is not None or left_joints_2d is not None
+    Declaration.read(table.schema.metadata, str(path), "pose-2d" if planar else "pose")
     write_table(path, table)
+
+
+def clips_table(
+    sample_id: Sequence[str] | np.ndarray,
+    label: Sequence[int] | np.ndarray | None = None,
+    scores: Float[np.ndarray, "clips classes"] | None = None,
+    *,
+    declared: Declaration | None = None,
+) -> pa.Table:
+    """Build the canonical table of an action track: a class number (from 0), scores, or both."""
+    columns: dict[str, pa.Array] = {"sample_id": pa.array(sample_id, pa.string())}
+    if label is not None:
+        columns["label"] = pa.array(np.asarray(label), pa.int32())
+    if scores is not None:
+        values = np.asarray(scores, np.float32)
+        columns["scores"] = encode_floats(values.reshape(len(columns["sample_id"]), -1))
+    return pa.table(columns).replace_schema_metadata((declared or Declaration()).metadata())
+
+
+def write_clips(
+    path: str | Path,
+    sample_id: Sequence[str] | np.ndarray,
+    label: Sequence[int] | np.ndarray | None = None,
+    scores: Float[np.ndarray, "clips classes"] | None = None,
+    *,
+    track: str | None = None,
+    inputs: Sequence[str] = (),
+    method: str = "",
+) -> None:
+    """Write a predictions file of an action track in one call.
+
+    Parameters
+    ----------
+    path, track, inputs, method
+        As in `write_predictions`.
+    sample_id
+        Ids as in the track's template, any order.
+    label
+        Number of the class in the track's list, from 0.
+    scores
+        (clips, classes): probabilities or logits; the highest wins, the first of equals.
+    """
+    declared = Declaration(track, inputs=tuple(inputs), method=method)
+    write_table(path, clips_table(sample_id, label, scores, declared=declared))
 
 
 def write_table(path: str | Path, table: pa.Table) -> None:

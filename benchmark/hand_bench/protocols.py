@@ -3,8 +3,8 @@
 A `Measure` reduces rows of sums (any leading axes, so that a bootstrap is one call) to a value;
 a `Protocol` is a list of measures over subsets, named after its source.
 
-Sources: InterHand2.6M official `evaluate` (facts 2.3, 2.4); mmpose's InterHandMetric (facts 2.6);
-the project's own rule, the same on every track (`recommended`).
+`recommended` is the project's own rule, the same on every track. Protocols that equal an official
+scorer stand with their tracks; `measures` has what they are made of.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 
 from hand_bench.bootstrap import Resampled
 from hand_bench.metrics import auc
-from hand_bench.sums import SCORE_LEVELS, SIDE_NAMES, SumsView
+from hand_bench.rules import Rule
+from hand_bench.sums import SCORE_LEVELS, OneSide, SumsView
 
-View = SumsView | Resampled
+View = SumsView | Resampled | OneSide
 Reduce = Callable[[View], np.ndarray]
 
 
@@ -26,7 +27,8 @@ Reduce = Callable[[View], np.ndarray]
 class Measure:
     """One number: its name as printed, unit, direction and how it is reduced from sums.
 
-    `rule` is the middle of the signature; `missing` says what a hand that is not answered does:
+    `rule` is the middle of the signature, `over` the rule whose sums it reduces (none: those of
+    `recommended`); `missing` says what a hand that is not answered does:
     "error" (no number if the sum named `unanswered` is not 0), "fail" (fails every threshold),
     "found" (left out, recall stands beside).
     """
@@ -40,6 +42,7 @@ class Measure:
     missing: str
     unanswered: str = ""
     needs_camera_space: bool = False
+    over: Rule | None = None
 
     def signature(self, subset: str, inputs: Sequence[str]) -> str:
         """Return what a number of this measure must be compared by."""
@@ -62,6 +65,11 @@ class Protocol:
     source: str
     measures: tuple[tuple[Measure, tuple[str, ...]], ...]
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules whose sums its measures reduce."""
+        return tuple(dict.fromkeys(m.over for m, _ in self.measures if m.over is not None))
+
 
 def ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Divide, with NaN where there is nothing."""
@@ -74,22 +82,25 @@ def joint_means(view: View, error: str = "error", count: str = "count") -> np.nd
     return ratio(view[error], view[count])
 
 
-def _macro(view: View) -> np.ndarray:
+def joint_macro(view: View) -> np.ndarray:
+    """Mean over the joints of both hands of their mean errors."""
     means = joint_means(view)
     seen = ~np.isnan(means)
     return ratio(np.where(seen, means, 0.0).sum(axis=(-1, -2)), seen.sum(axis=(-1, -2)))
 
 
-def _pooled(view: View) -> np.ndarray:
+def pooled(view: View) -> np.ndarray:
+    """Mean over all joints of all hands."""
     return ratio(view["error"].sum(axis=(-1, -2)), view["count"].sum(axis=(-1, -2)))
 
 
-def _ratio_of(total: str, count: str) -> Reduce:
+def ratio_of(total: str, count: str) -> Reduce:
+    """Return a reduction: one sum over another, both hands together."""
     return lambda view: ratio(_sum(view, total), _sum(view, count))
 
 
 def _sum(view: View, name: str) -> np.ndarray:
-    return view.total(name) if name in SIDE_NAMES else view[name]
+    return view.total(name)
 
 
 def pck_curve(
@@ -152,78 +163,12 @@ def average_precision(view: View) -> np.ndarray:
     return ratio(np.einsum("...k,...k->...", present, precision), positives[..., -1]).mean(axis=-1)
 
 
-_SINGLE_INTERACTING = ("SH", "IH", "all")
-_ANNOTATORS = ("H", "H-SH", "H-IH", "M", "M-SH", "M-IH")
-_EVERY = (*_SINGLE_INTERACTING, *_ANNOTATORS)
-
-_OFFICIAL_MPJPE = Measure(
-    "MPJPE",
-    "mm",
-    False,
-    "align:wrist|joints:21+wrist|mean:joint,sample",
-    _macro,
-    lambda view: view.total("found_hands"),
-    "error",
-    unanswered="unanswered",
-)
-_POOLED_MPJPE = Measure(
-    "MPJPE",
-    "mm",
-    False,
-    "align:wrist|joints:21+wrist|mean:pooled",
-    _pooled,
-    lambda view: view.total("found_hands"),
-    "error",
-    unanswered="unanswered",
-)
-_MRRPE = Measure(
-    "MRRPE",
-    "mm",
-    False,
-    "root:wrist|mean:sample",
-    _ratio_of("mrrpe", "mrrpe_count"),
-    lambda view: view["mrrpe_count"],
-    "error",
-    unanswered="mrrpe_unanswered",
-)
-
-
-def _presence(ties: str, field: str) -> Measure:
-    return Measure(
-        "handedness accuracy",
-        "",
-        True,
-        f"both hands|threshold:0.5|ties:{ties}",
-        _ratio_of(field, "presence_checked"),
-        lambda view: view["presence_checked"],
-        "absent",
-    )
-
-
-INTERHAND_OFFICIAL = Protocol(
-    "official",
-    "facebookresearch/InterHand2.6M, data/InterHand2.6M/dataset.py: evaluate",
-    (
-        (_OFFICIAL_MPJPE, _EVERY),
-        (_MRRPE, ("all", "H", "M")),
-        (_presence("wrong", "presence_right"), ("all", "H", "M")),
-    ),
-)
-INTERHAND_MMPOSE = Protocol(
-    "mmpose",
-    "open-mmlab/mmpose, mmpose/evaluation/metrics/hand_metric.py: InterHandMetric",
-    (
-        (_POOLED_MPJPE, _SINGLE_INTERACTING),
-        (_MRRPE, ("all",)),
-        (_presence("absent", "presence_right_absent_ties"), ("all",)),
-    ),
-)
 _HAND_MPJPE = Measure(
     "MPJPE",
     "mm",
     False,
     "align:wrist|joints:20|mean:hand",
-    _ratio_of("hand_error", "found_hands"),
+    ratio_of("hand_error", "found_hands"),
     lambda view: view.total("found_hands"),
     "found",
 )
@@ -232,7 +177,7 @@ _PA_MPJPE = Measure(
     "mm",
     False,
     "align:similarity:valid|joints:20|mean:hand",
-    _ratio_of("pa_hand_error", "pa_hands"),
+    ratio_of("pa_hand_error", "pa_hands"),
     lambda view: view.total("pa_hands"),
     "found",
 )
@@ -241,7 +186,7 @@ _MEPE = Measure(
     "mm",
     False,
     "align:none|joints:21|mean:hand",
-    _ratio_of("absolute", "found_hands"),
+    ratio_of("absolute", "found_hands"),
     lambda view: view.total("found_hands"),
     "found",
     needs_camera_space=True,
@@ -251,7 +196,7 @@ _FOUND_MRRPE = Measure(
     "mm",
     False,
     "root:wrist|mean:sample",
-    _ratio_of("mrrpe", "mrrpe_count"),
+    ratio_of("mrrpe", "mrrpe_count"),
     lambda view: view["mrrpe_count"],
     "found",
 )
@@ -269,7 +214,7 @@ _RECALL = Measure(
     "",
     True,
     "true hands answered",
-    _ratio_of("found_hands", "true_hands"),
+    ratio_of("found_hands", "true_hands"),
     lambda view: view.total("true_hands"),
     "fail",
 )
@@ -278,24 +223,41 @@ _ACCELERATION = Measure(
     "m/s²",
     False,
     "align:wrist|joints:20|mean:pooled|gaps:even triples only",
-    _ratio_of("acceleration", "acceleration_count"),
+    ratio_of("acceleration", "acceleration_count"),
     lambda view: view.total("acceleration_count"),
     "found",
 )
 
-RECOMMENDED = Protocol(
-    "recommended",
-    "hand-bench: the same rule on every track",
-    (
-        (auc_measure(0, 50), _EVERY),
-        (_HAND_MPJPE, _EVERY),
-        (_PA_MPJPE, _EVERY),
-        (auc_measure(0, 50, procrustes=True), _SINGLE_INTERACTING),
-        (pck_measure(20), _SINGLE_INTERACTING),
-        (_MEPE, _SINGLE_INTERACTING),
+
+def recommended(
+    every: Sequence[str] = ("all",), main: Sequence[str] = ("all",), *, without: Sequence[str] = ()
+) -> Protocol:
+    """Return the rule that is the same on every track of 3D poses.
+
+    Parameters
+    ----------
+    every
+        Subsets for the three numbers that matter most.
+    main
+        Subsets for the others; what belongs to samples and not to hands is printed for "all".
+    without
+        Metrics that the dataset cannot give (no time, one hand only, presence not annotated).
+    """
+    every, main = tuple(every), tuple(main)
+    measures = (
+        (auc_measure(0, 50), every),
+        (_HAND_MPJPE, every),
+        (_PA_MPJPE, every),
+        (auc_measure(0, 50, procrustes=True), main),
+        (pck_measure(20), main),
+        (_MEPE, main),
         (_FOUND_MRRPE, ("all",)),
-        (_ACCELERATION, _SINGLE_INTERACTING),
+        (_ACCELERATION, main),
         (_AP, ("all",)),
-        (_RECALL, _SINGLE_INTERACTING),
-    ),
-)
+        (_RECALL, main),
+    )
+    return Protocol(
+        "recommended",
+        "hand-bench: the same rule on every track",
+        tuple((m, subsets) for m, subsets in measures if m.metric not in without),
+    )

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hand_bench import bootstrap
+from hand_bench.errors import DatasetError, Problem
 from hand_bench.joint_sets import FINGERS, HAND_SIDES, OPENPOSE
-from hand_bench.protocols import Measure, joint_means, pck_curve, ratio
+from hand_bench.protocols import Measure, View, joint_means, pck_curve, ratio
 from hand_bench.results import Result, Score, nine_digits
-from hand_bench.sums import ClusterView, SumsView
+from hand_bench.sums import ClusterView, OneSide, SumsView
 from hand_bench.tracks import Subset, Track
 
 if TYPE_CHECKING:
+    from hand_bench.actions import ClipEvaluator
     from hand_bench.evaluator import Evaluator
 
+    Scorer = Evaluator | ClipEvaluator
 
-def result(evaluator: Evaluator, protocol: str) -> Result:
+
+def result(evaluator: Scorer, protocol: str) -> Result:
     """Reduce an evaluator's sums; `protocol` is a name or "all"."""
     track, declared = evaluator.track, evaluator.declared
     chosen = track.protocols if protocol == "all" else (track.protocol(protocol),)
@@ -64,10 +68,41 @@ def result(evaluator: Evaluator, protocol: str) -> Result:
     )
 
 
+_NOUNS = {"pose": "hands", "pose-2d": "hands", "action": "clips"}
+
+
+def require_truth(evaluator: Scorer) -> None:
+    """Refuse to score against annotations that hold no truth.
+
+    Raises
+    ------
+    DatasetError
+        HB209 for a track whose truth is withheld, with who can score it.
+    """
+    track, annotations = evaluator.track, evaluator.annotations
+    if track.truth == "public":
+        return
+    planar = "_2d" if track.kind == "pose-2d" else ""
+    sides = [f"{side}_joints{planar}" for side in HAND_SIDES]
+    for batch in annotations.batches(["label"] if track.kind == "action" else sides):
+        if any(batch.given(name).any() for name in batch.table.schema.names):
+            return
+    raise DatasetError(
+        Problem(
+            "HB209",
+            track.name,
+            "cannot be scored here: its truth is withheld by the owners of the dataset.",
+            cause=f"To get it scored: {track.obtain}.",
+            fix="`hand-bench validate` checks the file; whoever has the truth scores it with "
+            "`--annotations FILE`.",
+        )
+    )
+
+
 class _Reduction:
     """Reduces subsets; the last number of clusters keeps its resamples."""
 
-    def __init__(self, evaluator: Evaluator):
+    def __init__(self, evaluator: Scorer):
         self.evaluator = evaluator
         self.inputs = tuple(_input_parts(evaluator.track, evaluator.declared.inputs))
         self.camera_space = evaluator.declared.frame != "root-relative"
@@ -81,7 +116,7 @@ class _Reduction:
     def subset(self, subset: Subset) -> _SubsetTable:
         track = self.evaluator.track
         view = self.evaluator.sums.clusters(lambda cell: subset.contains(cell, track.strata))
-        return _SubsetTable(subset.name, view, self)
+        return _SubsetTable(subset, view, self)
 
     def resamples(self, clusters: int) -> np.ndarray | None:
         """Return how often each cluster is drawn; None where there are too few for an interval."""
@@ -99,14 +134,18 @@ class _Reduction:
 class _SubsetTable:
     """The sums of a subset; its resamples are made when a score asks for them."""
 
-    def __init__(self, name: str, view: ClusterView, reduction: _Reduction):
-        self.name, self.view, self.reduction = name, view, reduction
-        self.total = view.whole()
+    def __init__(self, subset: Subset, view: ClusterView, reduction: _Reduction):
+        self.name, self.view, self.reduction = subset.name, view, reduction
+        self.side = HAND_SIDES.index(subset.side) if subset.side else None
+        self.total: View = self._sided(view.whole())
 
     @cached_property
-    def resampled(self) -> bootstrap.Resampled | None:
+    def resampled(self) -> View | None:
         counts = self.reduction.resamples(len(self.view.names))
-        return None if counts is None else bootstrap.Resampled(self.view, counts)
+        return None if counts is None else self._sided(bootstrap.Resampled(self.view, counts))
+
+    def _sided(self, view: SumsView | bootstrap.Resampled) -> View:
+        return view if self.side is None else OneSide(view, self.side)
 
     def forget_resamples(self) -> None:
         """Give the memory back: with many clusters the tables of all subsets would add up."""
@@ -131,7 +170,7 @@ class _SubsetTable:
         )
 
     def _value(self, measure: Measure) -> tuple[float | None, str]:
-        reduction = self.reduction
+        reduction, track = self.reduction, self.reduction.evaluator.track
         if measure.needs_camera_space and not reduction.camera_space:
             return None, "the predictions are root-relative"
         if (
@@ -139,13 +178,14 @@ class _SubsetTable:
             and measure.unanswered
             and not reduction.evaluator.allow_missing
         ):
-            lacking = self.total[measure.unanswered]
-            lacking = int(lacking.sum())
+            lacking = int(np.sum(self.total[measure.unanswered]))
             if lacking:
+                pairs = measure.unanswered.endswith("mrrpe_unanswered")
                 return None, (
-                    f"{lacking:,} true hands are not answered, which this scorer does not allow"
-                    if measure.unanswered == "unanswered"
-                    else f"{lacking:,} pairs of wrists are not answered"
+                    f"{lacking:,} pairs of wrists are not answered"
+                    if pairs
+                    else f"{lacking:,} true {_NOUNS[track.kind]} are not answered, which this "
+                    "scorer does not allow"
                 )
         value = nine_digits(float(measure.value(self.total)))
         return value, "" if value is not None else "no sample"
@@ -159,14 +199,14 @@ def _input_parts(track: Track, declared: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _partial(evaluator: Evaluator) -> list[str]:
+def _partial(evaluator: Scorer) -> list[str]:
     reasons = list(evaluator.partial)
     if evaluator.coverage.missing:
         reasons.append(f"{evaluator.coverage.missing:,} samples have no prediction")
     return reasons
 
 
-def _notes(evaluator: Evaluator, scores: list[Score]) -> list[str]:
+def _notes(evaluator: Scorer, scores: list[Score]) -> list[str]:
     notes = list(evaluator.notes)
     reasons: dict[str, list[str]] = {}
     for score in scores:
@@ -183,6 +223,14 @@ def _notes(evaluator: Evaluator, scores: list[Score]) -> list[str]:
 
 def _details(track: Track, tables: dict[str, _SubsetTable]) -> dict[str, Any]:
     """Per joint, per finger, per hand side and the PCK curve, for subsets of one condition."""
+    if track.kind == "action":
+        whole = tables.get("all")
+        if whole is None:
+            return {}
+        counts = whole.total["confusion"].astype(int).tolist()
+        return {"classes": list(track.classes), "confusion": counts}
+    if track.kind == "pose-2d":
+        return {}
     details: dict[str, Any] = {"pck_thresholds": [t for t in track.edges if t <= 50]}
     inside = len(details["pck_thresholds"])
     simple = [s.name for s in track.subsets if len(s.where) < 2]

@@ -18,11 +18,10 @@ from hand_bench.blocks import Canonical, sum_block
 from hand_bench.checks import ValueChecks
 from hand_bench.columns import strings
 from hand_bench.data import open_annotations
-from hand_bench.declaration import override
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.geometry import project
 from hand_bench.joint_sets import HAND_SIDES
-from hand_bench.predictions import open_predictions
+from hand_bench.predictions import open_for_track
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track, find_track
 from hand_bench.validation import declaration_problems
@@ -130,8 +129,7 @@ def show(
     track = find_track(track)
     if not isinstance(annotations, Annotations):
         annotations = open_annotations(track, annotations)
-    source = open_predictions(preds)
-    source.declared = override(source.declared, units=units, joint_set=joint_set, frame=frame)
+    source = open_for_track(preds, track, units=units, joint_set=joint_set, frame=frame)
     (found,) = read_samples(source, annotations, track, [sample], trust_units=units is not None)
     return drawing.save(sample_figure(found, track.name), out)
 
@@ -154,6 +152,7 @@ def read_samples(
         HB104 for samples without a row, HB113 for another track's file, and what is wrong with
         the values of these rows.
     """
+    source = open_for_track(source, track)
     problems = declaration_problems(source, track)
     if problems:
         raise SubmissionError(problems)
@@ -201,7 +200,7 @@ def _rows_of(source: PredictionSource, ids: Sequence[str], track: Track) -> Pred
                 fix=f"`hand-bench validate FILE --track {track.name}` counts what is missing.",
             )
         )
-    few = PredictionSource(pa.Table.from_batches(parts), source.name)
+    few = PredictionSource(pa.Table.from_batches(parts), source.name, source.kind)
     few.declared = source.declared
     return few
 

@@ -30,17 +30,17 @@ class PredictionSource:
         On opening: HB101 or HB102, or HB103, HB110, HB111, HB112 and HB113 all at once.
     """
 
-    def __init__(self, source: Path | pa.Table, name: str):
-        self.name = name
+    def __init__(self, source: Path | pa.Table, name: str, kind: str = "pose"):
+        self.name, self.kind = name, kind
         self._table = source if isinstance(source, pa.Table) else None
         self.path = None if isinstance(source, pa.Table) else source
         if isinstance(source, pa.Table):
             self.schema = source.schema
         else:
             self._footer, self.schema = _read_footer(source, name)
-        self.layout, problems = find_layout(self.schema, name)
+        self.layout, problems = find_layout(self.schema, name, kind)
         try:
-            self.declared = Declaration.read(self.schema.metadata, name)
+            self.declared = Declaration.read(self.schema.metadata, name, kind)
         except SubmissionError as error:
             problems += error.problems
         if self.rows == 0:

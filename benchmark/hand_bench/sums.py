@@ -8,12 +8,17 @@ matrices. Hands are stored right first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hand_bench.array_types import Bool, Float, Int
+
+if TYPE_CHECKING:
+    from hand_bench.rules import Rule
 
 Cell = tuple[str, ...]
 #: Levels of a hand score, evenly spaced in logits from -LOGIT_RANGE to LOGIT_RANGE.
@@ -51,32 +56,70 @@ SAMPLE_FIELDS: tuple[tuple[str, int], ...] = (
     ("scores", 2 * 2 * SCORE_LEVELS),  # side, truth (absent, present), level
 )
 
-SIDE_NAMES = {name for name, _ in SIDE_FIELDS}
+_SIDE_NAMES = {name for name, _ in SIDE_FIELDS}
 
 
 @dataclass(frozen=True)
 class SumsLayout:
-    """Where each field lies in a row of sums, for given histogram edges (mm)."""
+    """Where each field lies in a row of sums.
+
+    Parameters
+    ----------
+    edges
+        Histogram edges (mm) of the fields of `recommended`.
+    rules
+        Rules whose sums are kept too.
+    pose
+        Whether the fields of `recommended` are there (3D poses).
+    classes
+        Number of classes of an action track: a confusion matrix is kept.
+    """
 
     edges: tuple[float, ...]
+    rules: tuple[Rule, ...] = ()
+    pose: bool = True
+    classes: int = 0
     slices: Mapping[str, tuple[slice, tuple[int, ...]]] = field(init=False, compare=False)
+    sided: frozenset[str] = field(init=False, compare=False)
     side_width: int = field(init=False)
+    rules_start: int = field(init=False)
     width: int = field(init=False)
 
     def __post_init__(self) -> None:
         slices: dict[str, tuple[slice, tuple[int, ...]]] = {}
         start = 0
-        for name, size in SIDE_FIELDS:
+        for name, size in SIDE_FIELDS if self.pose else ():
             size = self.bins if isinstance(size, str) else size
             slices[name] = (slice(start, start + size), (size,) if size > 1 else ())
             start += size
-        object.__setattr__(self, "side_width", start)
+        sided, side_width = set(slices), start
         start *= 2
-        for name, size in SAMPLE_FIELDS:
+        for name, size in SAMPLE_FIELDS if self.pose else ():
             slices[name] = (slice(start, start + size), (size,) if size > 1 else ())
             start += size
-        object.__setattr__(self, "width", start)
-        object.__setattr__(self, "slices", slices)
+        rules_start = start
+        for name, of_side, shape in self._more_fields():
+            shape = (2, *shape) if of_side else shape
+            size = math.prod(shape)
+            slices[name] = (slice(start, start + size), shape)
+            sided |= {name} if of_side else set()
+            start += size
+        known = {
+            "slices": slices,
+            "sided": frozenset(sided),
+            "side_width": side_width,
+            "rules_start": rules_start,
+            "width": start,
+        }
+        for name, value in known.items():
+            object.__setattr__(self, name, value)
+
+    def _more_fields(self) -> list[tuple[str, bool, tuple[int, ...]]]:
+        """Name, whether there is one for each side, and shape, of what rules and classes add."""
+        more = [item for rule in self.rules for item in rule.fields()]
+        if self.classes:
+            more += [("confusion", False, (self.classes, self.classes)), ("clips", False, ())]
+        return more
 
     @property
     def bins(self) -> int:
@@ -98,17 +141,24 @@ class SumsView:
 
     def __getitem__(self, name: str) -> np.ndarray:
         where, shape = self.layout.slices[name]
-        if name in SIDE_NAMES:
+        if self.layout.pose and name in _SIDE_NAMES:
             sides = self.values[..., : 2 * self.layout.side_width]
             both = sides.reshape(*sides.shape[:-1], 2, self.layout.side_width)[..., where]
             return both if shape else both[..., 0]
-        return self.values[..., where] if shape else self.values[..., where.start]
+        values = self.values[..., where]
+        return values.reshape(values.shape[:-1] + shape)
 
     def total(self, name: str) -> np.ndarray:
-        """Return a field summed over both hands."""
+        """Return a field summed over both hands (as it is, where it has no sides)."""
         values = self[name]
-        axis = values.ndim - 1 - len(self.layout.slices[name][1])
-        return values.sum(axis=axis)
+        if name not in self.layout.sided:
+            return values
+        return values.sum(axis=self.leading)
+
+    @property
+    def leading(self) -> int:
+        """Number of leading axes."""
+        return self.values.ndim - 1
 
 
 #: Rows of sums that are allocated at a time.
@@ -141,8 +191,8 @@ class Sums:
 
     def merge(self, other: Sums) -> None:
         """Add another shard's sums; shards merged in the same order give the same bytes."""
-        if other.layout.edges != self.layout.edges:
-            raise ValueError("sums with other histogram edges cannot be merged")
+        if other.layout != self.layout:
+            raise ValueError("sums of another layout cannot be merged")
         self.add(other.rows, (other[row] for row in other.rows.values()))
 
     def clusters(self, chosen: Callable[[Cell], bool]) -> ClusterView:
@@ -176,8 +226,14 @@ class ClusterView:
         return out
 
     def total(self, name: str) -> np.ndarray:
-        """Return a field summed over both hands."""
-        return self[name].sum(axis=1)
+        """Return a field summed over both hands (as it is, where it has no sides)."""
+        values = self[name]
+        return values.sum(axis=1) if name in self.layout.sided else values
+
+    @property
+    def leading(self) -> int:
+        """Number of leading axes: the clusters."""
+        return 1
 
     def whole(self) -> SumsView:
         """Return the sums over all clusters."""
@@ -185,6 +241,25 @@ class ClusterView:
         for _, row in sorted(self.pairs):
             total += self.sums[row]
         return SumsView(total, self.layout)
+
+
+class OneSide:
+    """The sums of one hand side of any view: the other side's are zero."""
+
+    def __init__(self, view: Any, side: int):
+        self.view, self.layout, self.leading = view, view.layout, view.leading
+        self.keep = np.arange(2) == side
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        values = self.view[name]
+        if name not in self.layout.sided:
+            return values
+        return values * self.keep.reshape(-1, *[1] * (values.ndim - self.leading - 1))
+
+    def total(self, name: str) -> np.ndarray:
+        """Return a field of this side (as it is, where it has no sides)."""
+        values = self[name]
+        return values.sum(axis=self.leading) if name in self.layout.sided else values
 
 
 def sample_sums(
@@ -201,7 +276,7 @@ def sample_sums(
 ) -> Float[np.ndarray, "groups sample_width"]:
     """Sum the fields of samples: MRRPE, hand presence and the score levels."""
     first = 2 * layout.side_width
-    out = np.zeros((groups, layout.width - first))
+    out = np.zeros((groups, layout.rules_start - first))
 
     def put(name: str, values: np.ndarray) -> None:
         where = layout.slices[name][0]

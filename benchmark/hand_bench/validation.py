@@ -7,23 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hand_bench import pairing
 from hand_bench.annotations import Annotations
 from hand_bench.checks import ValueChecks
 from hand_bench.columns import list_size
 from hand_bench.data import open_annotations
-from hand_bench.declaration import override
 from hand_bench.errors import Problem, SubmissionError
+from hand_bench.hashed_ids import HashedIds, is_hashed
 from hand_bench.model_inputs import SCHEMA as INPUTS
-from hand_bench.predictions import open_predictions
+from hand_bench.predictions import open_for_track
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track, find_track
 
 
 @dataclass(frozen=True)
 class Validation:
-    """A file that fits its track: what it holds, and remarks that are no errors."""
+    """A file that fits its track: what it holds, and remarks that are no errors.
+
+    `hands` are the answered hands, or clips of an action track.
+    """
 
     track: str
     rows: int
@@ -76,7 +80,8 @@ def validate(
     annotations
         Annotations file for the ids; default: the prepared ones.
     ids
-        Template file (or any file with a sample_id column) to take the ids from instead.
+        Template file (or any file with a sample_id column), or a list of hashed ids that an owner
+        published (`data prepare --export-ids`), to take the ids from instead.
     units, joint_set, frame
         What the file means, where it does not declare it.
 
@@ -86,15 +91,15 @@ def validate(
         With every problem that was found.
     """
     known = find_track(track)
-    expected: Annotations | IdList = (
-        IdList(PredictionSource(Path(ids), Path(ids).name).ids())
-        if ids is not None
-        else open_annotations(known, annotations)
-    )
-    source = open_predictions(preds)
-    source.declared = override(source.declared, units=units, joint_set=joint_set, frame=frame)
-    _, coverage = pairing.join(pairing.Selection(expected), source)  # type: ignore[arg-type]
+    source = open_for_track(preds, known, units=units, joint_set=joint_set, frame=frame)
+    coverage = _coverage(source, known, annotations, ids)
     problems = file_problems(source, known, coverage)
+    if known.kind == "action":
+        from hand_bench.actions import read_labels
+
+        label, wrong = read_labels(source, known)
+        _refuse(problems + wrong)
+        return _validation(source, known, int((label >= 0).sum()), float("nan"), coverage)
     checks = ValueChecks(
         source.name,
         source.declared,
@@ -104,16 +109,56 @@ def validate(
     )
     checks.look_at_all(source.blocks())
     problems += checks.problems()
+    _refuse(problems)
+    return _validation(source, known, checks.answered, checks.median_length(), coverage)
+
+
+def _coverage(
+    source: PredictionSource, track: Track, annotations: str | Path | None, ids: str | Path | None
+) -> pairing.Coverage:
+    if ids is not None and is_hashed(ids):
+        return HashedIds(ids).coverage(source)
+    expected: Annotations | IdList
+    if ids is not None:
+        expected = IdList(_ids_of(Path(ids)))
+    else:
+        expected = open_annotations(track, annotations)
+    return pairing.join(pairing.Selection(expected), source)[1]  # type: ignore[arg-type]
+
+
+def _ids_of(path: Path) -> pa.ChunkedArray:
+    """Read the ids of any file that has them: a template of any kind, or a plain list."""
+    try:
+        column = pq.read_table(path, columns=["sample_id"]).column("sample_id")
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise SubmissionError(
+            Problem(
+                "HB102",
+                str(path),
+                f"has no ids that can be read ({type(error).__name__}).",
+                fix="Give a template, or a list of hashed ids.",
+            )
+        ) from error
+    return column.cast(pa.string())
+
+
+def _refuse(problems: list[Problem]) -> None:
     if problems:
         raise SubmissionError(sorted(problems, key=lambda problem: problem.code))
+
+
+def _validation(
+    source: PredictionSource, track: Track, answered: int, length: float, coverage: pairing.Coverage
+) -> Validation:
+    declared = source.declared.metadata()
     return Validation(
-        known.name,
+        track.name,
         source.rows,
         "2.5D " * source.layout.image_space + source.layout.kind,
-        checks.answered,
-        checks.median_length(),
+        answered,
+        length,
         coverage.counts(),
-        {k: v for k, v in source.declared.metadata().items() if k != "hand_bench_version"},
+        {k: v for k, v in declared.items() if k != "hand_bench_version"},
         _notes(source),
     )
 
@@ -130,6 +175,17 @@ def declaration_problems(source: PredictionSource, track: Track) -> list[Problem
     """Compare what a file declares with the track: its name, and the inputs' vocabulary."""
     declared = source.declared
     problems = []
+    if track.frame == "world" and declared.frame == "camera":
+        problems.append(
+            Problem(
+                "HB113",
+                source.name,
+                "declares the camera frame.",
+                cause=f"A sample of {track.name} has several cameras.",
+                fix="Give joints in the world frame (`--frame world` where the file says it "
+                "wrongly), or wrist-relative ones (`--frame root-relative`).",
+            )
+        )
     if declared.track and declared.track != track.name:
         problems.append(
             Problem(

@@ -457,7 +457,7 @@ HB113 preds.parquet: declares frame 'opengl'.
 """),
         ({"joint_set": "smplx"}, """\
 HB113 preds.parquet: declares joint_set 'smplx'.
-      Known: openpose21, interhand21, assemblyhands21, mano21, fpha21, rhd21, stb21. `hand_bench.write_predictions(..., joint_set=...)` declares it.
+      Known: openpose21, interhand21, assemblyhands21, mano21, fpha21, rhd21, stb21, palm21. `hand_bench.write_predictions(..., joint_set=...)` declares it.
 """),
         ({"inputs": "boxes:standard"}, """\
 HB113 preds.parquet: declares inputs 'boxes:standard'.

@@ -86,5 +86,5 @@ def test_clusters_add_up_the_cells_that_are_chosen():
 
 
 def test_sums_of_other_thresholds_do_not_merge():
-    with pytest.raises(ValueError, match="other histogram edges"):
+    with pytest.raises(ValueError, match="another layout"):
         Sums(LAYOUT).merge(Sums(SumsLayout((0.0, 5.0))))

@@ -9,6 +9,7 @@ import pytest
 from benchmark.conftest import as_arrays
 from hand_bench import cli, evaluate, write_predictions
 from hand_bench.cli import main
+from hand_bench.tracks import TRACKS
 from hand_bench.cli.score import print_result
 
 
@@ -83,7 +84,7 @@ def test_an_unknown_track_names_the_nearest(preds, capsys):
     assert capsys.readouterr().err == (
         "HB301 there is no track 'interhand'.\n"
         "      Did you mean 'interhand26m'?\n"
-        "      Known: interhand26m, interhand26m-val, demo.\n"
+        f"      Known: {', '.join(TRACKS)}.\n"
     )
 
 
@@ -108,12 +109,13 @@ def test_tracks_are_listed_and_described(capsys):
 def test_data_is_prepared_listed_and_verified(interhand26m_sample, home, capsys):
     main(["data", "prepare", "interhand26m", str(interhand26m_sample)])
     out, err = capsys.readouterr()
-    assert out.startswith("interhand26m test: prepared, 4 images (2 single hand, 2 interacting)")
+    assert out.startswith("interhand26m test: prepared, 4 samples of 4 sequences, release")
+    assert "2 single hand, 2 interacting" in out
     assert err.startswith("warning: HB205") and "aid_human_annot_test.txt was not found" in err
     main(["data", "ls"])
     assert "interhand26m" in capsys.readouterr().out
     main(["data", "verify", "interhand26m"])
-    assert capsys.readouterr().out == "interhand26m test: 4 images, unchanged\n"
+    assert capsys.readouterr().out == "interhand26m test: 4 samples, unchanged\n"
 
 
 def test_nothing_prepared_says_what_to_do(home, capsys):

@@ -69,9 +69,9 @@ def test_a_partial_copy_prepares_with_a_warning(interhand26m_sample, home):
     manifest = data.prepare("interhand26m", interhand26m_sample)["test"]
     (warning,) = data.count_warnings(manifest)
     assert str(warning) == (
-        "HB205 interhand26m test: 2 single-hand and 2 interacting images; the official release has "
-        "488,968 and 360,192.\n"
-        "      A partial copy, another release (30 fps?) or missing archives.\n"
+        "HB205 interhand26m test: is not the official release: 2 single hand, not 488,968; "
+        "2 interacting, not 360,192.\n"
+        "      A partial copy, another release (another frame rate?) or missing archives.\n"
         "      Scores on it are marked partial and cannot be compared with published ones."
     )
 
@@ -121,13 +121,13 @@ def test_human_and_machine_subsets_come_from_the_id_list(tree):
     manifest = data.prepare("demo", tree, split="test")["test"]
     listed = np.loadtxt(tree / "annotations/aid_human_annot_test.txt", int)
     rows = read(open_annotations(DEMO))
-    assert manifest["counts"]["human"] == len(listed) > 0
+    assert manifest["counts"]["human-annotated"] == len(listed) > 0
     assert set(rows["annotation_id"][rows["annotator"] == "human"]) == set(listed)
 
 
 def test_without_the_id_list_the_annotator_is_unknown(tree):
     (tree / "annotations/aid_human_annot_test.txt").unlink()
-    assert data.prepare("demo", tree, split="test")["test"]["counts"]["human"] is None
+    assert data.prepare("demo", tree, split="test")["test"]["counts"]["human-annotated"] is None
 
 
 def test_ids_contain_the_split_because_captures_restart(tmp_path, home):

@@ -15,14 +15,14 @@ def test_a_track_is_ranked_by_a_score_that_it_prints(track):
     primary = track.primary
     measures = track.protocol(primary.protocol).measures
     assert any(m.metric == primary.metric and primary.subset in subsets for m, subsets in measures)
-    assert track.subset(primary.subset).where == {}
+    assert track.subset(primary.subset).where == {} and not track.subset(primary.subset).side
 
 
 @pytest.mark.parametrize("track", TRACKS.values(), ids=lambda t: t.name)
 def test_subsets_use_strata_columns_and_inputs_have_values(track):
     assert {c for s in track.subsets for c in s.where} <= set(track.strata)
     assert all(values for values in track.inputs.values())
-    assert track.dataset in data.DATASETS and track.split in data.DATASETS[track.dataset].splits
+    assert track.dataset in data.DATASETS and track.table in data.DATASETS[track.dataset].splits
 
 
 def test_unknown_protocols_and_subsets_name_the_known_ones():

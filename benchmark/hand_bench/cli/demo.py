@@ -33,7 +33,7 @@ def demo(
         paths = make.write_methods(output, make.read_truth())
     counts = manifest["counts"]
     console.write(
-        f"1. a track of {counts['images']:,} images of two jointed hands in motion, "
+        f"1. a track of {counts['samples']:,} images of two jointed hands in motion, "
         f"{counts['sequences']} sequences, {counts['subjects']} subjects: {output}"
     )
     results = {name: evaluate(paths[name], track="demo") for name in ("good", "worse")}

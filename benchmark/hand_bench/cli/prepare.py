@@ -9,6 +9,9 @@ from cyclopts import Parameter
 
 from hand_bench.cli import console
 
+#: Counts of a manifest that have a place of their own.
+_SHOWN = ("samples", "sequences")
+
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 
@@ -118,6 +121,7 @@ def data_prepare(
     *,
     split: str | None = None,
     again: bool = False,
+    export_ids: Path | None = None,
     json: bool = False,
 ) -> None:
     """Read a dataset's official files once and write canonical annotations.
@@ -132,6 +136,9 @@ def data_prepare(
         One split; default: every split whose files are there.
     again
         Prepare even where nothing changed.
+    export_ids
+        Folder to write the hashed ids of every split to, for owners to publish; `validate --ids`
+        takes them.
     json
         Print the manifests as one JSON object.
     """
@@ -142,6 +149,8 @@ def data_prepare(
     for manifest in done.values():
         for problem in data.count_warnings(manifest):
             console.note(f"warning: {problem}")
+    if export_ids is not None:
+        _export_ids(dataset, list(done), export_ids)
     if json:
         console.write_json(done)
         return
@@ -149,15 +158,26 @@ def data_prepare(
         counts = manifest["counts"]
         state = "up to date" if manifest.get("skipped") else "prepared"
         console.write(
-            f"{dataset} {name}: {state}, {counts['images']:,} images "
-            f"({counts['single']:,} single hand, "
-            f"{counts['interacting']:,} interacting) of {counts['sequences']:,} sequences, "
-            f"release {manifest['release']}, in {data.folder(dataset, name)}"
+            f"{dataset} {name}: {state}, {counts['samples']:,} samples of "
+            f"{counts['sequences']:,} sequences, release {manifest['release']}, "
+            f"in {data.folder(dataset, name)}"
         )
-        if counts.get("human") is None:
-            console.note(
-                f"note: aid_human_annot_{name}.txt was not found: the subsets H and M stay empty."
-            )
+        shown = (f"{n:,} {what}" for what, n in counts.items() if n and what not in _SHOWN)
+        if more := ", ".join(shown):
+            console.write(f"    {more}")
+        for note in manifest.get("notes", []):
+            console.note(f"note: {note}")
+
+
+def _export_ids(dataset: str, splits: list[str], folder: Path) -> None:
+    from hand_bench import data, hashed_ids
+    from hand_bench.annotations import Annotations
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in splits:
+        path = folder / f"{dataset}-{split}.ids.parquet"
+        prepared = Annotations.open(data.folder(dataset, split) / "annotations.parquet")
+        console.note(f"{path}: {hashed_ids.export(prepared, path):,} hashed ids")
 
 
 def data_ls(*, json: bool = False) -> None:
@@ -182,13 +202,13 @@ def data_ls(*, json: bool = False) -> None:
         )
         return
     table = console.table(
-        "", "dataset", "split", "images", "release", "complete", right=("images",)
+        "", "dataset", "split", "samples", "release", "complete", right=("samples",)
     )
     for m in manifests:
         table.add_row(
             m["dataset"],
             m["split"],
-            f"{m['counts']['images']:,}",
+            f"{m['counts']['samples']:,}",
             m["release"],
             "yes" if m["complete"] else "no",
         )
@@ -208,7 +228,7 @@ def data_verify(dataset: str, /) -> None:
     with console.progress_bar() as progress:
         manifests = data.verify(dataset, progress=progress)
     for m in manifests:
-        console.write(f"{m['dataset']} {m['split']}: {m['counts']['images']:,} images, unchanged")
+        console.write(f"{m['dataset']} {m['split']}: {m['counts']['samples']:,} samples, unchanged")
 
 
 def template(

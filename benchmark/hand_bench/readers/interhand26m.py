@@ -228,20 +228,23 @@ def _summary(files: Files, split: str, images: Images, human, steps) -> dict[str
         "complete": release is not None,
         "files": [str(path) for path in files.all],
         "counts": {
-            "images": len(images),
-            "single": single,
+            "samples": len(images),
+            "single hand": single,
             "interacting": interacting,
-            "human": None if human is None else int(human.sum()),
+            "human-annotated": None if human is None else int(human.sum()),
             "sequences": sequences,
             "captures": len(np.unique(images.capture)),
             "subjects": len(images.names["subject"]),
             "cameras": len(images.names["camera"]),
         },
         "expected": {
-            "single": expected[0],
+            "single hand": expected[0],
             "interacting": expected[1],
-            "human": HUMAN_COUNTS.get(split),
+            "human-annotated": None if human is None else HUMAN_COUNTS.get(split),
         },
+        "notes": []
+        if human is not None or files.layout == "v0.0"
+        else [f"aid_human_annot_{split}.txt was not found: the subsets H and M stay empty."],
         "frame_step": {str(capture): step for capture, step in steps.items()},
         "unit": "mm",
         "pixel_origin": "centre of the top-left pixel",
