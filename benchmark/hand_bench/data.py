@@ -69,7 +69,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset("egoexo4d", ("train", "val", "test"), f"{_READERS}.egoexo4d"),
         Dataset("epic-handkps", ("val", "test"), f"{_READERS}.epic_handkps"),
-        Dataset("stb", ("train", "test"), f"{_READERS}.stb"),
+        Dataset("stb", ("train", "test", "sk-train", "sk-test"), f"{_READERS}.stb"),
         Dataset("rhd", ("training", "evaluation"), f"{_READERS}.rhd"),
         Dataset("demo", ("test",), f"{_READERS}.interhand26m", official_counts=False),
     )

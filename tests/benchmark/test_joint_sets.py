@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from hand_bench.errors import TrackError
-from hand_bench.joint_sets import JOINT_SETS, OPENPOSE, convert, permutation, swap_hands
+from hand_bench.joint_sets import (
+    JOINT_SETS,
+    OPENPOSE,
+    PALM_RULES,
+    convert,
+    palm_from_wrist,
+    permutation,
+    swap_hands,
+    wrist_from_palm,
+)
 
 SAME_JOINTS = [name for name, s in JOINT_SETS.items() if set(s.joints) == set(OPENPOSE.joints)]
 
@@ -47,6 +56,45 @@ def test_mano_has_the_pinky_before_the_ring_finger():
 def test_a_set_with_another_joint_is_not_converted_silently():
     with pytest.raises(TrackError, match=r"HB301 stb21 has no wrist, so it is no permutation"):
         permutation("stb21", "openpose21")
+
+
+def test_stb_becomes_palm21_by_turning_the_order_of_its_fingers():
+    order = permutation("stb21", "palm21").tolist()
+    assert order == [0, 17, 18, 19, 20, 13, 14, 15, 16, 9, 10, 11, 12, 5, 6, 7, 8, 1, 2, 3, 4]
+    assert JOINT_SETS["palm21"].joints[1:] == OPENPOSE.joints[1:]
+    assert JOINT_SETS["palm21"].parents == OPENPOSE.parents
+    with pytest.raises(TrackError, match="HB301 palm21 has no wrist"):
+        permutation("palm21", "openpose21")
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrist"),
+    [
+        # Palm at y = 40; knuckles (index, middle, ring, pinky) at y = 90, 100, 80, 70.
+        ("ring-mcp-2", (-20, 0, 0)),  # (20, 80) + 2 ((0, 40) - (20, 80))
+        ("middle-mcp-2.2", (0, -32, 0)),  # (0, 100) + 2.2 ((0, 40) - (0, 100))
+        ("mean-mcp-2.25", (-12.5, -16.25, 0)),  # (10, 85) + 2.25 ((0, 40) - (10, 85))
+    ],
+)
+def test_a_wrist_is_guessed_from_the_palm_by_the_rule_of_the_given_name(rule, wrist):
+    joints = np.zeros((2, 21, 3))
+    joints[:, [0, 5, 9, 13, 17], 1] = [40, 90, 100, 80, 70]
+    joints[:, [5, 13, 17], 0] = [-20, 20, 40]
+    made = wrist_from_palm(joints, rule)
+    assert np.allclose(made[:, 0], wrist)
+    assert np.array_equal(made[:, 1:], joints[:, 1:])
+
+
+@pytest.mark.parametrize("rule", PALM_RULES)
+def test_palm_and_wrist_rules_undo_each_other(rule):
+    joints = np.random.default_rng(0).normal(size=(4, 21, 3))
+    assert np.allclose(palm_from_wrist(wrist_from_palm(joints, rule), rule), joints)
+    assert np.allclose(wrist_from_palm(palm_from_wrist(joints, rule), rule), joints)
+
+
+def test_an_unknown_palm_rule_names_the_known_ones():
+    with pytest.raises(TrackError, match=r"HB301 there is no rule .* 'ring-mcp'(.|\n)*ring-mcp-2,"):
+        wrist_from_palm(np.zeros((21, 3)), "ring-mcp")
 
 
 def test_an_unknown_set_names_the_nearest_one():

@@ -1,0 +1,1 @@
+"""Writers of licence-free trees in the official layout of each dataset."""
