@@ -33,7 +33,8 @@ def test_a_problem_with_an_unknown_code_cannot_be_made():
 
 
 @pytest.mark.parametrize("command", [*cli.COMMANDS, *cli.OUTER, "tracks ls", "tracks show",
-                                     "data prepare", "data ls", "data verify"])  # fmt: skip
+                                     "data prepare", "data ls", "data verify", "suites ls",
+                                     "suites show"])  # fmt: skip
 def test_every_command_is_in_the_readme(command):
     assert f"hand-bench {command}" in README
 

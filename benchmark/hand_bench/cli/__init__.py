@@ -31,6 +31,13 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "show": ("hand_bench.cli.prepare:tracks_show", "Describe one track."),
         },
     ),
+    "suites": (
+        "Several tracks in one table.",
+        {
+            "ls": ("hand_bench.cli.suites:suites_ls", "List the suites."),
+            "show": ("hand_bench.cli.suites:suites_show", "Print a suite's table."),
+        },
+    ),
     "data": (
         "Prepared datasets on this machine.",
         {
