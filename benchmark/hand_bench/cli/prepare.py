@@ -65,8 +65,11 @@ def tracks_show(track: str, /, *, json: bool = False) -> None:
         "title": t.title,
         "dataset": t.dataset,
         "split": t.split,
-        "samples": t.samples,
+        "split rule": t.split_rule,
+        "counts": t.counts,
+        "samples": t.samples if t.samples is not None else "counted when prepared",
         "predicts": t.predicts,
+        "form": _form(t),
         "ranked by": f"{t.primary.metric} {t.primary.subset} under {t.primary.protocol}",
         "truth": t.truth,
         "inputs to declare": {k: list(v) for k, v in t.inputs.items()},
@@ -76,6 +79,8 @@ def tracks_show(track: str, /, *, json: bool = False) -> None:
         "licence": t.licence,
         "how to get it": t.obtain,
     }
+    if t.classes:
+        facts["classes"] = {str(k): name for k, name in enumerate(t.classes)}
     if json:
         from dataclasses import asdict
 
@@ -85,7 +90,7 @@ def tracks_show(track: str, /, *, json: bool = False) -> None:
         return
     for key, value in facts.items():
         if not isinstance(value, dict):
-            console.write(f"{key:18} {value if value is not None else '(made on this machine)'}")
+            console.write(f"{key:18} {value}")
             continue
         console.write(f"{key}:")
         for name, item in value.items():
@@ -96,6 +101,19 @@ def tracks_show(track: str, /, *, json: bool = False) -> None:
                 shown = ", ".join(item)
             console.write(f"    {name:16}  {shown}")
     _write_reported(t.name)
+
+
+def _form(track) -> str:
+    """Say in which frame, unit and joint order predictions are read."""
+    from hand_bench.joint_sets import joint_set
+
+    if track.kind == "action":
+        return f"`label` (class number from 0) or `scores` ({len(track.classes)} numbers)"
+    known = joint_set(track.joint_set)
+    order = f"21 joints in the order {known.name}, from {known.joints[0]} to {known.joints[-1]}"
+    if track.kind == "pose-2d":
+        return f"{order}; pixels of the image"
+    return f"{order}; {track.frame} frame, mm (others are converted where the file declares them)"
 
 
 def _write_reported(track: str) -> None:

@@ -62,7 +62,7 @@ H2O_POSE = Track(
     counted="valid",
     strata=(),
     subsets=_SIDES,
-    protocols=(_H2O_OFFICIAL, _H2O_HTT, recommended(_EVERY)),
+    protocols=(_H2O_OFFICIAL, _H2O_HTT, recommended(_EVERY, without=("hand AP",))),
     primary=Primary("AUC(0-50)", "recommended", "all"),
     inputs={
         "boxes": ("none", "gt", "own"),
@@ -83,7 +83,12 @@ H2O_POSE_VAL = replace(
     name="h2o-pose-val",
     title="H2O val, egocentric camera (cam4)",
     split="val",
-    protocols=(_H2O_OFFICIAL, _H2O_HTT, wildhands("valid"), recommended(_EVERY)),
+    protocols=(
+        _H2O_OFFICIAL,
+        _H2O_HTT,
+        wildhands("valid"),
+        recommended(_EVERY, without=("hand AP",)),
+    ),
     source="Kwon et al., H2O, ICCV 2021; label_split/pose_val.txt",
     prepared="pose-val",
     split_rule="the frames of pose_val.txt: subject 3, scenes k2, o1, o2 (WildHands' own list of "
