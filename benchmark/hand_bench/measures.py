@@ -17,6 +17,7 @@ import numpy as np
 from hand_bench.metrics import auc
 from hand_bench.protocols import Measure, Reduce, View, ratio
 from hand_bench.rules import Rule
+from hand_bench.sums import OneSide
 
 
 def mean_error(
@@ -159,7 +160,11 @@ def _by_hand(name: str) -> Reduce:
 
 
 def _by_image(name: str) -> Reduce:
-    return lambda v: ratio(v[f"{name}.image_error"], v[f"{name}.images"])
+    """An image's mean over its hands; of one hand side, that is the hand's own."""
+    hand = _by_hand(name)
+    return lambda v: (
+        hand(v) if isinstance(v, OneSide) else ratio(v[f"{name}.image_error"], v[f"{name}.images"])
+    )
 
 
 def _by_image_zeros(name: str) -> Reduce:

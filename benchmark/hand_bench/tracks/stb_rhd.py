@@ -24,10 +24,14 @@ _ALL = ("all",)
 _WITHOUT = ("MRRPE", "acceleration error", "hand AP")
 
 
-def _protocols(*, palm: bool) -> tuple[Protocol, Protocol]:
-    """Return both code lines; `palm` moves the root from the wrist to the palm for hand3d."""
+def _protocols(*, palm: bool, counts: str) -> tuple[Protocol, Protocol]:
+    """Return both code lines.
+
+    For hand3d, `palm` moves the root from the wrist to the palm, and `counts` are the joints that it
+    takes as visible: STB's are all, whatever the image shows.
+    """
     bone = (MIDDLE_MCP + 1, MIDDLE_MCP)
-    hand3d = Rule("hand3d", align="bone", bone=bone, palm=palm, edges=HAND3D_EDGES)
+    hand3d = Rule("hand3d", counts, "bone", bone=bone, palm=palm, edges=HAND3D_EDGES)
     internet = Rule("interhand26m")
     return (
         Protocol(
@@ -75,7 +79,7 @@ RHD = Track(
         Subset("left", "images whose hand is a left one", {"hand_type": ("left",)}),
     ),
     protocols=(
-        *_protocols(palm=True),
+        *_protocols(palm=True, counts="in_view"),
         recommended(("all", "right", "left"), without=_WITHOUT),
     ),
     primary=Primary("AUC(0-50)", "recommended", "all"),
@@ -108,7 +112,7 @@ STB = replace(
     hand_length=140.0,
     subsets=(Subset("all", "every image", {}),),
     protocols=(
-        *_protocols(palm=False),
+        *_protocols(palm=False, counts="valid"),
         recommended(without=_WITHOUT),
     ),
     source="Zhang et al., 3D Hand Pose Tracking and Estimation Using Stereo Matching, 2016",
