@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("hand_bench.cli.score:validate", "Check a file's form; needs no ground truth."),
     "template": ("hand_bench.cli.prepare:template", "Write every id that a track asks for."),
     "show": ("hand_bench.cli.score:show", "Draw truth and prediction of one sample."),
+    "convert": ("hand_bench.cli.convert:app", "Convert to and from official formats."),
     "demo": ("hand_bench.cli.demo:demo", "Make a licence-free track and score it, end to end."),
     "zero-shot": (
         "hand_bench.cli.zero_shot:zero_shot",
