@@ -15,13 +15,17 @@ from hand_bench.version import __version__
 _WHERE = {
     "evaluate": "evaluator",
     "Evaluator": "evaluator",
+    "ClipEvaluator": "actions",
     "compare": "comparison",
     "diagnose": "diagnosis",
     "validate": "validation",
     "inputs": "model_inputs",
     "template": "model_inputs",
+    "views": "model_inputs",
+    "convert": "formats.conversion",
     "read_predictions": "predictions",
     "write_predictions": "predictions",
+    "write_clips": "predictions",
     "Predictions": "predictions",
     "Result": "results",
     "Score": "results",
@@ -35,21 +39,28 @@ _WHERE = {
 
 __all__ = [
     "__version__",
-    "evaluate", "Evaluator", "Result", "Score",
-    "compare", "diagnose", "validate",
-    "inputs", "template",
-    "read_predictions", "write_predictions", "Predictions",
+    "evaluate", "Evaluator", "ClipEvaluator", "Result", "Score",
+    "compare", "convert", "diagnose", "validate",
+    "inputs", "template", "views",
+    "read_predictions", "write_predictions", "write_clips", "Predictions",
     "TRACKS", "Track",
     "HandBenchError", "SubmissionError", "DatasetError", "TrackError",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from hand_bench.actions import ClipEvaluator
     from hand_bench.comparison import compare
     from hand_bench.diagnosis import diagnose
     from hand_bench.errors import DatasetError, HandBenchError, SubmissionError, TrackError
     from hand_bench.evaluator import Evaluator, evaluate
-    from hand_bench.model_inputs import inputs, template
-    from hand_bench.predictions import Predictions, read_predictions, write_predictions
+    from hand_bench.formats.conversion import convert
+    from hand_bench.model_inputs import inputs, template, views
+    from hand_bench.predictions import (
+        Predictions,
+        read_predictions,
+        write_clips,
+        write_predictions,
+    )
     from hand_bench.results import Result, Score
     from hand_bench.tracks import TRACKS, Track
     from hand_bench.validation import validate

@@ -25,7 +25,7 @@ from hand_bench.columns import decode_floats, describe, list_size, not_null
 from hand_bench.data import open_annotations, quiet
 from hand_bench.declaration import Declaration
 from hand_bench.errors import Problem, SubmissionError
-from hand_bench.predictions import open_for_track
+from hand_bench.predictions import open_for_track, write_table
 from hand_bench.results import Result
 from hand_bench.selection import few_sequences, select
 from hand_bench.sources import PredictionSource
@@ -320,6 +320,7 @@ def evaluate_clips(
     track: Track,
     *,
     protocol: str = "all",
+    errors: str | Path | None = None,
     progress: Callable[[str, int, int], None] = quiet,
     **options: Any,
 ) -> Result:
@@ -328,6 +329,13 @@ def evaluate_clips(
     scoring.require_truth(machine)
     if protocol != "all":
         track.protocol(protocol)
-    machine.score_file(open_for_track(preds, track))
+    source = open_for_track(preds, track)
+    machine.score_file(source)
+    if errors is not None:
+        from hand_bench.clip_answers import clip_errors
+
+        asked, missing = machine.selection, machine.allow_missing
+        rows = clip_errors(source, track, machine.annotations, asked, allow_missing=missing)
+        write_table(errors, rows)
     progress("scoring", machine.selection.size, machine.selection.size)
     return machine.scores(protocol)

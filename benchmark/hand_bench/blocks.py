@@ -255,8 +255,7 @@ def sum_block(block: Block, layout: SumsLayout, engine: ModuleType, want_errors:
     if layout.pose:
         done = _sum_pose(block, layout, engine, values, want_errors)
     else:
-        errors = _planar_errors(block) if want_errors else None
-        done = BlockSums(block, values, np.full(len(block), np.nan), errors)
+        done = BlockSums(block, values, np.full(len(block), np.nan), None)
     for rule in layout.rules:
         for name, sums in rule_sums(rule, block).items():
             values[:, layout.slices[name][0]] = sums.reshape(len(values), -1)
@@ -307,16 +306,6 @@ def _sum_pose(
         groups=groups,
     )
     return BlockSums(block, values, mrrpe, errors)  # type: ignore[arg-type]
-
-
-def _planar_errors(block: Block) -> tuple[SideErrors, SideErrors]:
-    """Distances in 2D, pixels of the image; there is no alignment."""
-    made = []
-    for side in block.sides:
-        distance = np.linalg.norm(side.pred.astype(np.float64) - side.gt, axis=2)
-        distance = np.where(side.counts & side.found[:, None], distance, np.nan)
-        made.append(SideErrors(distance, np.full_like(distance, np.nan), distance))
-    return made[0], made[1]
 
 
 def _seam_arguments(block: Block, seam: Side, head: slice):

@@ -1,12 +1,14 @@
 """Paired comparison of two methods on the samples both answer.
 
 The difference of two means is not judged by two separate intervals: both methods see the same
-hands, so differences are taken hand by hand, summed over clusters and resampled.
+hands, so differences are taken hand by hand (clip by clip on action tracks), summed over clusters
+and resampled.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hand_bench import bootstrap, errors_file
+from hand_bench import bootstrap, errors_file, scoring
 from hand_bench.arrow import numbers
 from hand_bench.data import open_annotations
 from hand_bench.errors import Problem, SubmissionError
 from hand_bench.evaluator import Evaluator
 from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.predictions import open_for_track
+from hand_bench.protocols import ratio
 from hand_bench.results import rounded
-from hand_bench.tracks import Track, find_track
+from hand_bench.tracks import Subset, Track, find_track
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,36 @@ class Comparison:
         return rounded(asdict(self))
 
 
-#: Metric -> (column of a hand, unit, higher is better, weight column or None for one each).
-_HAND_METRICS = {
-    "AUC(0-50)": ("auc", "", True, "joints"),
-    "MPJPE": ("mpjpe", "mm", False, None),
-    "PA-MPJPE": ("pa_mpjpe", "mm", False, None),
-    "MEPE": ("mepe", "mm", False, None),
+@dataclass(frozen=True)
+class HandMetric:
+    """A mean over hands: its column in the errors file, and what a hand weighs (None: 1)."""
+
+    name: str
+    column: str
+    unit: str
+    higher_is_better: bool
+    weight: str | None = None
+
+
+#: By kind of track, as its `recommended` protocol defines them.
+HAND_METRICS = {
+    "pose": (
+        HandMetric("AUC(0-50)", "auc", "", True, "joints"),
+        HandMetric("MPJPE", "mpjpe", "mm", False),
+        HandMetric("PA-MPJPE", "pa_mpjpe", "mm", False),
+        HandMetric("MEPE", "mepe", "mm", False),
+    ),
+    "pose-2d": (
+        HandMetric("PCK@0.2", "pck", "", True, "joints"),
+        HandMetric("L2 error 2D", "l2", "px", False, "joints"),
+    ),
 }
+
+
+def main_subsets(track: Track) -> tuple[Subset, ...]:
+    """The subsets that matter most: every sample, hand sides, and those of the first stratum."""
+    first = set(track.strata[:1])
+    return tuple(s for s in track.subsets if set(s.where) <= first)
 
 
 def compare(
@@ -96,13 +122,16 @@ def compare(
     Returns
     -------
     Comparison
-        For the subsets SH, IH and all: AUC(0-50) of all true hands (a missed hand has 0), and the
-        mean distances over the hands both found, as the `recommended` protocol defines them.
+        For the track's main subsets, as its `recommended` protocol defines them: the share that
+        ranks (AUC or PCK) of all true hands, where a missed hand has 0, and mean distances over
+        the hands both found; of action tracks accuracy and class-mean accuracy.
 
     Raises
     ------
     SubmissionError
         As `evaluate`; HB104 where no sample is answered by both.
+    DatasetError
+        HB209 where the truth is withheld.
     """
     known = find_track(track)
     with tempfile.TemporaryDirectory(prefix="hand-bench-") as folder:
@@ -124,13 +153,12 @@ def compare(
         )
     left, right = tables[0].filter(shared), tables[1].take(rows.filter(shared))
     clusters, count = _clusters(left)
+    test = PairedTest(resamples, seed)
+    compared = _clip_differences if known.kind == "action" else _hand_differences
     differences = [
         difference
-        for subset in known.subsets
-        if subset.name in ("SH", "IH", "all")
-        for difference in _differences(
-            left, right, clusters, _member(left, known, subset), subset.name, resamples, seed
-        )
+        for subset in main_subsets(known)
+        for difference in compared(left, right, clusters, known, subset, test)
     ]
     return Comparison(
         known.name,
@@ -170,7 +198,12 @@ def _errors(preds, track: Track, annotations, path: Path, workers, units) -> pa.
                 )
             return pq.read_table(preds)
     machine = Evaluator(track, open_annotations(track, annotations), resamples=0)
+    scoring.require_truth(machine)
     source = open_for_track(preds, track, units=units)
+    if track.kind == "action":
+        from hand_bench.clip_answers import clip_errors
+
+        return clip_errors(source, track, machine.annotations)
     machine.score_file(source, errors=path, workers=workers, trust_units=units is not None)
     return pq.read_table(path)
 
@@ -182,7 +215,7 @@ def _clusters(table: pa.Table) -> tuple[np.ndarray, " int"]:
     return numbers(names.indices), len(names.dictionary)
 
 
-def _member(table: pa.Table, track: Track, subset) -> np.ndarray:
+def _member(table: pa.Table, subset: Subset) -> np.ndarray:
     keep = np.ones(len(table), bool)
     for column, allowed in subset.where.items():
         values = table.column(column).cast(pa.string())
@@ -190,34 +223,45 @@ def _member(table: pa.Table, track: Track, subset) -> np.ndarray:
     return keep
 
 
-def _differences(a, b, clusters, keep, subset, resamples, seed) -> list[Difference]:
+def _hand_differences(
+    a: pa.Table, b: pa.Table, clusters: np.ndarray, track: Track, subset: Subset, test: PairedTest
+) -> list[Difference]:
+    keep = _member(a, subset)
+    sides = [side for side in HAND_SIDES if subset.side in ("", side)]
+    groups = np.concatenate([clusters[keep]] * len(sides))
+
+    def column(table: pa.Table, name: str) -> np.ndarray:
+        return np.concatenate([_floats(table, f"{side}_{name}")[keep] for side in sides])
+
     found = []
-    for metric, (column, unit, higher, weight) in _HAND_METRICS.items():
-        values = [
-            np.concatenate([_floats(t, f"{s}_{column}")[keep] for s in HAND_SIDES]) for t in (a, b)
-        ]
-        weights = np.ones(len(values[0]))
-        if weight:
-            weights = np.concatenate([_floats(a, f"{s}_{weight}")[keep] for s in HAND_SIDES])
-        groups = np.concatenate([clusters[keep]] * 2)
+    for metric in HAND_METRICS[track.kind]:
+        values = column(a, metric.column), column(b, metric.column)
+        weights = column(a, metric.weight) if metric.weight else np.ones(len(groups))
+        mean = test.of_means(*values, weights, groups)
         found.append(
-            _difference(metric, subset, values, weights, groups, unit, higher, resamples, seed)
+            mean.difference(metric.name, subset.name, metric.unit, metric.higher_is_better)
         )
-    values = [_floats(t, "mrrpe")[keep] for t in (a, b)]
-    if subset != "SH":
-        found.append(
-            _difference(
-                "MRRPE",
-                subset,
-                values,
-                np.ones(int(keep.sum())),
-                clusters[keep],
-                "mm",
-                False,
-                resamples,
-                seed,
-            )
+    if track.kind == "pose" and not subset.side:
+        values = _floats(a, "mrrpe")[keep], _floats(b, "mrrpe")[keep]
+        mean = test.of_means(*values, np.ones(int(keep.sum())), clusters[keep])
+        found.append(mean.difference("MRRPE", subset.name, "mm", False))
+    return [d for d in found if d.n]
+
+
+def _clip_differences(
+    a: pa.Table, b: pa.Table, clusters: np.ndarray, track: Track, subset: Subset, test: PairedTest
+) -> list[Difference]:
+    keep = _member(a, subset)
+    right = [numbers(t.column("right")).astype(np.float64)[keep] for t in (a, b)]
+    truth, groups = numbers(a.column("truth"))[keep], clusters[keep]
+    found = [
+        test.of_means(*right, np.ones(len(groups)), groups).difference(
+            "accuracy", subset.name, "", True
         )
+    ]
+    if len(np.unique(truth)) > 1:
+        mean = test.of_class_means(*right, truth, groups)
+        found.append(mean.difference("class-mean accuracy", subset.name, "", True))
     return [d for d in found if d.n]
 
 
@@ -225,19 +269,85 @@ def _floats(table: pa.Table, name: str) -> np.ndarray:
     return numbers(table.column(name)).astype(np.float64)
 
 
-def _difference(
-    metric, subset, values, weights, groups, unit, higher, resamples, seed
-) -> Difference:
-    both = ~np.isnan(values[0]) & ~np.isnan(values[1]) & (weights > 0)
-    a, b, w = values[0][both], values[1][both], weights[both]
-    _, code = np.unique(groups[both], return_inverse=True)
-    sums = np.bincount(code, (b - a) * w) if both.any() else np.zeros(0)
-    totals = np.bincount(code, w) if both.any() else np.zeros(0)
-    interval = bootstrap.paired_interval(sums, totals, resamples=resamples, seed=seed)
-    p = bootstrap.randomisation_p(sums, resamples=resamples, seed=seed)
-    total = w.sum()
-    mean = float(sums.sum() / total) if total else float("nan")
-    clear = interval is not None and (interval[0] > 0 or interval[1] < 0)
-    better = ("B" if (mean > 0) == higher else "A") if clear else "tie"
-    means = [float((v * w).sum() / total) if total else float("nan") for v in (a, b)]
-    return Difference(metric, subset, *means, mean, unit, interval, p, int(both.sum()), better)
+@dataclass(frozen=True)
+class PairedMeans:
+    """Two means over the same things, the interval of their difference and its p."""
+
+    a: float
+    b: float
+    ci95: tuple[float, float] | None
+    p: float | None
+    n: int
+
+    def difference(self, metric: str, subset: str, unit: str, higher: bool) -> Difference:
+        """Say what was compared, and who is better."""
+        mean = self.b - self.a
+        clear = self.ci95 is not None and (self.ci95[0] > 0 or self.ci95[1] < 0)
+        better = ("B" if (mean > 0) == higher else "A") if clear else "tie"
+        return Difference(
+            metric, subset, self.a, self.b, mean, unit, self.ci95, self.p, self.n, better
+        )
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The clustered interval and the randomisation test (signs of clusters)."""
+
+    resamples: int
+    seed: int
+
+    def of_means(
+        self, a: np.ndarray, b: np.ndarray, weights: np.ndarray, groups: np.ndarray
+    ) -> PairedMeans:
+        """Compare weighted means; what is NaN in one of them is left out of both."""
+        both = ~np.isnan(a) & ~np.isnan(b) & (weights > 0)
+        a, b, w = a[both], b[both], weights[both]
+        code, count = _numbered(groups[both])
+        sums, totals = np.bincount(code, (b - a) * w, count), np.bincount(code, w, count)
+        return self._compared(a, b, w, sums, totals, np.divide, sums)
+
+    def of_class_means(
+        self, a: np.ndarray, b: np.ndarray, classes: np.ndarray, groups: np.ndarray
+    ) -> PairedMeans:
+        """Compare means over the classes that occur, of the means of each."""
+        code, count = _numbered(groups)
+        which, kinds = _numbered(classes)
+        cell = code * kinds + which
+        sums, totals = (
+            np.bincount(cell, values, count * kinds).reshape(count, kinds)
+            for values in (b - a, np.ones(len(a)))
+        )
+        of_class = totals.sum(axis=0)
+        weights = 1 / (of_class[which] * kinds)
+        own = (sums / of_class).sum(axis=1) / kinds
+        return self._compared(a, b, weights, sums, totals, _mean_of_classes, own)
+
+    def _compared(
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        weights: np.ndarray,
+        sums: np.ndarray,
+        totals: np.ndarray,
+        reduce: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        of_cluster: np.ndarray,
+    ) -> PairedMeans:
+        total = weights.sum()
+        options = {"resamples": self.resamples, "seed": self.seed}
+        return PairedMeans(
+            *(float((v * weights).sum() / total) if total else float("nan") for v in (a, b)),
+            ci95=bootstrap.paired_interval(sums, totals, reduce=reduce, **options),
+            p=bootstrap.randomisation_p(of_cluster, **options),
+            n=len(a),
+        )
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, int]:
+    names, code = np.unique(values, return_inverse=True)
+    return code, len(names)
+
+
+def _mean_of_classes(sums: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Mean over the classes that a resample holds (the last axis) of their means."""
+    known = totals > 0
+    return np.where(known, ratio(sums, totals), 0.0).sum(axis=-1) / known.sum(axis=-1)

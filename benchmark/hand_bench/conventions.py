@@ -1,12 +1,11 @@
 """What a predictions file may mean, and the search for what it does mean.
 
-The rule for a likely fix and the method are described in `hand_bench.diagnosis`.
+The rule for a likely fix and the method are described in `hand_bench.pose_diagnosis`.
 """
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +13,10 @@ import numpy as np
 from hand_bench.alignment import spread
 from hand_bench.array_types import Bool, Float, Int
 from hand_bench.checks import FARTHEST
+from hand_bench.convention_search import changes, combinations
 from hand_bench.declaration import UNITS
 from hand_bench.geometry import world_to_camera
-from hand_bench.joint_sets import HAND_SIDES, JOINT_SETS, OPENPOSE, permutation
+from hand_bench.joint_sets import HAND_SIDES, JOINT_SETS, permutation
 from hand_bench.metrics import joint_errors, root_valid, wrist_aligned_errors
 from hand_bench.results import nine_digits
 
@@ -49,11 +49,18 @@ WORDS = {
     },
     "frame": {"world": "joints are in the world frame", "camera": "joints are in the camera frame"},
 }
+#: The same signs where there is no camera.
+_WORLD_AXES = {
+    "x": "x is negated",
+    "y": "y is negated",
+    "z": "z is negated",
+    "yz": "y and z are negated",
+}
 
 
 @dataclass(frozen=True)
 class Convention:
-    """What a file's numbers mean; the defaults are the canonical form."""
+    """What a file's numbers mean; the defaults are the canonical form of most tracks."""
 
     units: str = "mm"
     joint_set: str = "openpose21"
@@ -66,9 +73,11 @@ class Convention:
         """Put the right hand first: the second axis of `values` is the hand side."""
         return values[:, ::-1] if self.hands == "exchanged" else values
 
-    def convert(self, joints: Float[np.ndarray, "rows 2 21 3"]) -> Float[np.ndarray, "rows 2 21 3"]:
-        """Return millimetres in OpenPose order, sides and axes put right, in the file's frame."""
-        joints = self.sided(joints)[..., permutation(self.joint_set, OPENPOSE.name), :]
+    def convert(
+        self, joints: Float[np.ndarray, "rows 2 21 3"], joint_set: str
+    ) -> Float[np.ndarray, "rows 2 21 3"]:
+        """Return millimetres in the order of `joint_set`, sides and axes put right, same frame."""
+        joints = self.sided(joints)[..., permutation(self.joint_set, joint_set), :]
         joints = joints * self.scale
         signs = np.ones((2, 1, 3))
         signs[[self.mirror in (side, "both") for side in HAND_SIDES], :, 0] = -1
@@ -83,10 +92,6 @@ class Convention:
         """Factor of each coordinate: the unit, and the sign of a camera axis."""
         return UNITS[self.units] * np.array(_CAMERA_SIGNS.get(self.axes, (1, 1, 1)), np.float64)
 
-    def changes(self, other: Convention) -> list[str]:
-        """Names of the groups in which two conventions differ."""
-        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
-
 
 class HandErrors(NamedTuple):
     """Mean error of each hand (mm), NaN where there is no answer or no truth."""
@@ -97,7 +102,11 @@ class HandErrors(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """Paired rows: positions in the annotations, the file's own numbers, and the truth."""
+    """Paired rows: positions in the annotations, the file's own numbers, and the truth.
+
+    `pose` leads from the world to the frame of the truth (NaN where it is not known): the camera's
+    on most tracks. `joint_set` is the order of the truth.
+    """
 
     rows: Int[np.ndarray, " rows"]
     track: Int[np.ndarray, " rows"]
@@ -106,14 +115,27 @@ class Sample:
     gt: Float[np.ndarray, "rows 2 21 3"]
     valid: Bool[np.ndarray, "rows 2 21"]
     pose: Float[np.ndarray, "rows 4 4"]
+    joint_set: str
 
     def part(self, keep: np.ndarray) -> Sample:
         """Return some of the rows."""
-        return Sample(*(getattr(self, f.name)[keep] for f in fields(self)))
+        arrays = (f.name for f in fields(self) if f.name != "joint_set")
+        return Sample(*(getattr(self, name)[keep] for name in arrays), self.joint_set)
+
+    @property
+    def known_pose(self) -> bool:
+        """Whether the pose of any row is known."""
+        return bool(np.isfinite(self.pose).all(axis=(1, 2)).any())
+
+    @property
+    def sides(self) -> list[str]:
+        """The hand sides that are annotated in any row."""
+        there = self.valid.any(axis=(0, 2))
+        return [side for side, known in zip(HAND_SIDES, there, strict=True) if known]
 
     def pred(self, convention: Convention) -> np.ndarray:
-        """Return the joints (rows, 2, 21, 3) in the camera frame, mm, if the file means this."""
-        joints = convention.convert(self.joints)
+        """Return the joints (rows, 2, 21, 3) in the frame of the truth, mm, if this is meant."""
+        joints = convention.convert(self.joints, self.joint_set)
         if convention.frame == "world":
             return world_to_camera(joints, self.pose[:, None])
         return joints
@@ -179,24 +201,50 @@ def score(errors: HandErrors, changes: int = 0) -> float:
     return wrist + 0.002 * absolute + 0.05 * changes
 
 
-def options_of(declared: Convention, image_space: bool, absolute: bool) -> dict[str, tuple]:
-    """Every value of every group, the declared one first."""
-    orders = {
-        s.joints: s.name
-        for s in reversed(JOINT_SETS.values())
-        if sorted(s.joints) == sorted(OPENPOSE.joints)
-    }
-    orders.pop(JOINT_SETS[declared.joint_set].joints, None)
+def options_of(
+    sample: Sample, declared: Convention, *, image_space: bool, absolute: bool, frame: str
+) -> dict[str, tuple]:
+    """Every value of every group that makes sense, the declared one first.
+
+    `frame` is the track's. There are no other frames where one of them cannot be reached: a
+    world without a pose, or one camera of a track that has several.
+    """
     axes = ("relative z",) if image_space else tuple(WORDS["axes"])
-    frames = [f for f in WORDS["frame"] if f != declared.frame and absolute and not image_space]
+    if frame == "world":
+        axes = tuple(_WORLD_AXES)
+    frames = ["camera", *(["world"] if sample.known_pose else [])]
+    if frame == "world" or image_space or not absolute:
+        frames = []
+    mirrors = tuple(WORDS["mirror"]) if len(sample.sides) == 2 else tuple(sample.sides)
     return {
         "units": (declared.units, *(u for u in UNITS if u != declared.units)),
-        "joint_set": (declared.joint_set, *reversed(orders.values())),
+        "joint_set": (declared.joint_set, *other_orders(declared.joint_set)),
         "hands": (declared.hands, *WORDS["hands"]),
-        "mirror": (declared.mirror, *WORDS["mirror"]),
+        "mirror": (declared.mirror, *mirrors),
         "axes": (declared.axes, *axes),
-        "frame": (declared.frame, *frames),
+        "frame": (declared.frame, *(f for f in frames if f != declared.frame)),
     }
+
+
+def other_orders(joint_set: str) -> list[str]:
+    """Joint sets that hold the same joints in other orders, one name for each order."""
+    own = JOINT_SETS[joint_set].joints
+    orders = {s.joints: s.name for s in reversed(JOINT_SETS.values())}
+    return [
+        name
+        for joints, name in reversed(orders.items())
+        if sorted(joints) == sorted(own) and joints != own
+    ]
+
+
+def text(group: str, option: str, frame: str) -> str:
+    """Say a hypothesis in words; `frame` is the track's."""
+    if group == "axes" and frame == "world":
+        return _WORLD_AXES[option]
+    if group != "joint_set":
+        return WORDS[group][option]
+    same = [s.name for s in JOINT_SETS.values() if s.joints == JOINT_SETS[option].joints]
+    return f"joint order is {' or '.join(same)}"
 
 
 def search(sample: Sample, declared: Convention, options: dict[str, tuple]) -> Convention:
@@ -213,31 +261,7 @@ def search(sample: Sample, declared: Convention, options: dict[str, tuple]) -> C
     ratio = np.log(size / max(float(np.median(sizes)), 1e-12))
     unit = min(UNITS, key=lambda u: abs(np.log(UNITS[u]) - ratio))
     few_options = options | {"units": tuple(dict.fromkeys((declared.units, unit)))}
-    states = [
-        Convention(**dict(zip(options, values, strict=True)))
-        for values in itertools.product(*few_options.values())
-    ]
-    return min(states, key=lambda s: score(few.errors(s), len(s.changes(declared))))
-
-
-def prune(errors, found: Convention, declared: Convention, absolute: bool) -> Convention:
-    """Take back every change that does not earn its place on the whole sample."""
-    for group in found.changes(declared):
-        without = replace(found, **{group: getattr(declared, group)})
-        if not gain(errors(without), errors(found), absolute)[1]:
-            return prune(errors, without, declared, absolute)
-    return found
-
-
-def order_changes(errors, declared: Convention, final: Convention) -> list[str]:
-    """Order the changes so that each is the best next one."""
-    now, names, left = declared, [], final.changes(declared)
-    while left:
-        steps = {group: replace(now, **{group: getattr(final, group)}) for group in left}
-        group = left[0]
-        if len(left) > 1:
-            group = min(left, key=lambda g: score(errors(steps[g])))
-        now = steps[group]
-        left.remove(group)
-        names.append(f"{group}: {getattr(final, group)}")
-    return names
+    return min(
+        combinations(Convention, few_options),
+        key=lambda c: score(few.errors(c), len(changes(c, declared))),
+    )

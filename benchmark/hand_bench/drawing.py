@@ -12,7 +12,7 @@ The finger colours are Paul Tol's "bright" set, which colour-blind readers can t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +21,7 @@ import numpy as np
 from hand_bench import files
 from hand_bench.array_types import Bool, Float
 from hand_bench.errors import HandBenchError, Problem, TrackError, unknown_name
-from hand_bench.joint_sets import FINGERS, OPENPOSE
+from hand_bench.joint_sets import FINGERS, HAND_SIDES, OPENPOSE
 from hand_bench.metrics import auc
 
 Layout = Literal["constrained"] | None
@@ -195,10 +195,12 @@ def frame_hands(
     elevation: float = 14,
     azimuth: float = -62,
     bare: bool = False,
+    depth: str = "depth (z)",
 ) -> None:
     """Fit 3D axes around camera points (mm): one scale on all axes, seen from beside the camera.
 
-    `bare` leaves out panes, ticks and labels. Points that are not finite are ignored.
+    `bare` leaves out panes, ticks and labels; `depth` names the axis into the picture, which is
+    just "z" where there is no camera. Points that are not finite are ignored.
     """
     points = _upright(joints)
     points = points[np.isfinite(points).all(axis=-1)]
@@ -216,7 +218,7 @@ def frame_hands(
         axes.set_axis_off()
         return
     axes.set_xlabel("x, mm", labelpad=0)
-    axes.set_ylabel("depth (z), mm", labelpad=3)
+    axes.set_ylabel(f"{depth}, mm", labelpad=3)
     axes.set_zlabel("y, mm", labelpad=0)
     for name in "xyz":
         axis: Any = getattr(axes, f"{name}axis")
@@ -285,7 +287,7 @@ def draw_shares(
     lengths: Float[np.ndarray, " points"],
     curves: Mapping[str, Float[np.ndarray, " points"]],
 ) -> None:
-    """Draw shares (0 to 1, shown as percent) against lengths in mm, one line for each name."""
+    """Draw shares (0 to 1, shown as percent) against lengths, one line for each name."""
     for k, (name, shares) in enumerate(curves.items()):
         turn, colour = divmod(k, len(LINE_COLOURS))
         style: dict[str, Any] = {
@@ -317,10 +319,17 @@ def tidy(axes: Axes) -> None:
         label.set(color=INK, fontsize=9)
 
 
-def per_joint_plot(result: Result, subset: str = "all", *, procrustes: bool = False) -> Figure:
+def per_joint_plot(
+    result: Result,
+    subset: str = "all",
+    *,
+    procrustes: bool = False,
+    sides: Sequence[str] = HAND_SIDES,
+) -> Figure:
     """Draw both hands from their backs with the mean error (mm) of each joint in its place.
 
-    Wrist-aligned errors, so the wrist itself is 0; `procrustes` shows the aligned ones.
+    Wrist-aligned errors, so the wrist itself is 0; `procrustes` shows the aligned ones. `sides`
+    leaves out a hand that the track does not have.
 
     Raises
     ------
@@ -329,18 +338,27 @@ def per_joint_plot(result: Result, subset: str = "all", *, procrustes: bool = Fa
     """
     curve(result, subset)
     means = result.details[subset]["per_joint_procrustes" if procrustes else "per_joint"]
-    rows = {side: np.array(list(means[side].values()), float) for side in ("left", "right")}
-    known = np.concatenate(list(rows.values()))
+    rows = {side: np.array(list(means[side].values()), float) for side in sides}
+    label = "mean error after Procrustes, mm" if procrustes else "mean wrist-aligned error, mm"
+    return joint_means_plot(rows, label)
+
+
+def joint_means_plot(rows: Mapping[str, Float[np.ndarray, 21]], label: str) -> Figure:
+    """Draw hands from their backs with a number at each joint; NaN is a dash.
+
+    `rows` holds the numbers of each hand side, `label` says what they are.
+    """
+    shown = {side: rows[side] for side in ("left", "right") if side in rows}
+    known = np.concatenate([np.zeros(0), *shown.values()])
     highest = np.nanmax(known) if np.isfinite(known).any() else 1.0
-    figure = new_figure(8.6, 4.3)
+    figure = new_figure(0.6 + 4.0 * max(len(shown), 1), 4.3)
     dots: Any = None
-    for k, (side, errors) in enumerate(rows.items()):
-        axes = figure.add_subplot(1, 2, k + 1)
+    for k, (side, errors) in enumerate(shown.items()):
+        axes = figure.add_subplot(1, len(shown), k + 1)
         spots = _FLAT_HAND * ([1, 1] if side == "right" else [-1, 1])
         dots = _draw_flat_hand(axes, spots, errors, max(highest, 1e-9))
         axes.set_title(f"{side} hand", color=INK, fontsize=10)
     bar = figure.colorbar(dots, ax=figure.axes, shrink=0.7, pad=0.01, aspect=24)
-    label = "mean error after Procrustes, mm" if procrustes else "mean wrist-aligned error, mm"
     bar.set_label(label, color=INK, fontsize=9)
     bar.ax.tick_params(colors=INK, labelsize=8)
     bar.outline.set_visible(False)

@@ -48,7 +48,7 @@ CODES: dict[str, str] = {
     "HB208": "No such dataset, split or sample.",
     "HB209": "The truth of this track is withheld by its owners.",
     "HB301": "No such track, protocol, metric or joint set.",
-    "HB302": "The selection leaves no sample.",
+    "HB302": "The selection leaves no sample, or the command does not fit the track.",
     "HB401": "A command needs an extra that is not installed.",
     "HB402": "A file cannot be written or read.",
 }

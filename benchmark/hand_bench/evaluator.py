@@ -114,7 +114,9 @@ def evaluate(
     if known.kind == "action":
         from hand_bench.actions import evaluate_clips
 
-        return evaluate_clips(preds, known, protocol=protocol, progress=progress, **options)
+        return evaluate_clips(
+            preds, known, protocol=protocol, errors=errors, progress=progress, **options
+        )
     machine = Evaluator(known, engine=engine, **options)
     scoring.require_truth(machine)
     if protocol != "all":

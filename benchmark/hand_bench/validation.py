@@ -175,6 +175,16 @@ def declaration_problems(source: PredictionSource, track: Track) -> list[Problem
     """Compare what a file declares with the track: its name, and the inputs' vocabulary."""
     declared = source.declared
     problems = []
+    if track.frame == "world" and source.layout.image_space:
+        problems.append(
+            Problem(
+                "HB113",
+                source.name,
+                "holds 2.5D rows (uv and depth).",
+                cause=f"A sample of {track.name} has several cameras.",
+                fix="Give joints in the world frame.",
+            )
+        )
     if track.frame == "world" and declared.frame == "camera":
         problems.append(
             Problem(

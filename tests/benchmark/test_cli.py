@@ -9,8 +9,8 @@ import pytest
 from benchmark.conftest import as_arrays
 from hand_bench import cli, evaluate, write_predictions
 from hand_bench.cli import main
-from hand_bench.tracks import TRACKS
 from hand_bench.cli.score import print_result
+from hand_bench.tracks import TRACKS
 
 
 @pytest.fixture

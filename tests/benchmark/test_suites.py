@@ -125,5 +125,5 @@ def test_the_commands_print_both_tables_apart(tmp_path, capsys, monkeypatch):
 
 
 def test_an_unknown_suite_names_the_nearest():
-    with pytest.raises(TrackError, match="HB301 there is no suite 'wildhand'(.|\n)*zero-shot"):
+    with pytest.raises(TrackError, match=r"HB301 there is no suite 'wildhand'(.|\n)*zero-shot"):
         find_suite("wildhand")

@@ -11,7 +11,10 @@ from cyclopts import Parameter
 from hand_bench.cli import console
 
 if TYPE_CHECKING:
-    from hand_bench.results import Result
+    from collections.abc import Iterable
+
+    from hand_bench.comparison import Difference
+    from hand_bench.results import Result, Score
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 
@@ -142,9 +145,35 @@ def print_result(result: Result) -> None:
             + (f" (95 % interval {primary.interval_text()})" if primary.ci95 else "")
         )
     _say_standing(result)
-    screen.print(f"intervals: {result.intervals}; distances in mm, shares in percent", style="dim")
+    said = units_text(result.scores)
+    screen.print(f"intervals: {result.intervals}; {said}", style="dim")
     for text in result.notes:
         console.note(f"note: {text}")
+
+
+def units_text(scores: Iterable[Score | Difference]) -> str:
+    """Say the units of scores: distances, and shares; the frame of pixels if it is not the image.
+
+    A unit that only one metric has stands beside its name (`_label`).
+    """
+    units = {score.unit for score in scores}
+    said = []
+    if "mm" in units:
+        said.append("distances in mm")
+    if "px" in units:
+        parts = [
+            p for s in scores if s.unit == "px" for p in getattr(s, "signature", "").split("|")
+        ]
+        frame = next((p.split(":")[1].split("+")[0] for p in parts if p.startswith("frame:")), "")
+        said.append("distances in px" + (f" of the {frame} frame" if frame else ""))
+    if units & {"", "%"}:
+        said.append("shares in percent")
+    return ", ".join(said)
+
+
+def _label(metric: str, unit: str) -> str:
+    """Name a metric with its unit, where that is not said below the table."""
+    return metric if unit in ("", "%", "mm", "px") else f"{metric} ({unit})"
 
 
 def _say_standing(result: Result) -> None:
@@ -167,14 +196,17 @@ def _protocol_table(result: Result, protocol: str):
 
     simple = {s.name for s in find_track(result.track["name"]).subsets if len(s.where) < 2}
     chosen = [s for s in result.scores if s.protocol == protocol and s.subset in simple]
-    given = {s.subset for s in chosen if s.value is not None} | {"SH", "IH", "all"}
-    subsets = [name for name in dict.fromkeys(s.subset for s in chosen) if name in given]
+    # A subset without a sample has no column; one whose numbers are refused for a reason has.
+    empty = {s.subset for s in chosen} - {s.subset for s in chosen if s.note != "no sample"}
+    names = dict.fromkeys(s.subset for s in chosen)
+    subsets = [name for name in names if name not in empty] or list(names)
     table = console.table(f"\n{protocol}", "metric", *subsets, right=tuple(subsets))
     for metric in dict.fromkeys(s.metric for s in chosen):
         row = {s.subset: s for s in chosen if s.metric == metric}
-        unit = next(iter(row.values())).unit
-        label = f"{metric} ({unit})" if unit not in ("", "mm") else metric
-        table.add_row(label, *(_cell(row.get(name)) for name in subsets))
+        table.add_row(
+            _label(metric, next(iter(row.values())).unit),
+            *(_cell(row.get(name)) for name in subsets),
+        )
     return table
 
 
@@ -224,13 +256,23 @@ def validate(
     if json:
         console.write_json(result.to_json())
         return
-    length = f", median hand length {result.median_hand_length:.0f}" if result.hands else ""
+    length = result.median_hand_length
+    measured = f", median hand length {length:.0f}" if length == length else ""
+    noun = "answered" if result.layout == "clips" else "hands"
     console.write(
         f"{preds.name}: fits track {result.track}: {result.rows:,} rows ({result.layout}), "
-        f"{result.hands:,} hands{length}"
+        f"{result.hands:,} {noun}{measured}"
     )
     for text in result.notes:
         console.note(f"note: {text}")
+
+
+#: By kind of track, what a diagnosis measures: name as printed, field of a finding, unit.
+_DIAGNOSED = {
+    "pose": (("MPJPE", "mpjpe", "mm"), ("MEPE", "mepe", "mm")),
+    "pose-2d": (("L2 error 2D", "l2", "px"),),
+    "action": (("accuracy", "accuracy", ""),),
+}
 
 
 def diagnose(
@@ -242,7 +284,7 @@ def diagnose(
     fix: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Find what is wrong with a file that scores badly: the error before and after each fix.
+    """Find what is wrong with a file that scores badly: the score before and after each fix.
 
     Parameters
     ----------
@@ -251,11 +293,13 @@ def diagnose(
     track
         Name of the track.
     fix
-        Write a corrected file: units, joint order, hand sides and axes only.
+        Write a corrected file: units, joint order, sides, axes, frames, numbers of classes only.
     json
         Print one JSON object.
     """
     from hand_bench.diagnosis import diagnose as find
+    from hand_bench.results import format_value
+    from hand_bench.tracks import find_track
 
     with console.progress_bar() as progress:
         result = find(
@@ -264,11 +308,16 @@ def diagnose(
     if json:
         console.write_json(result.to_json())
         return
-    columns = ("MPJPE before", "MPJPE after", "MEPE before", "MEPE after")
+    metrics = _DIAGNOSED[find_track(track).kind]
+    columns = tuple(f"{name} {when}" for name, _, _ in metrics for when in ("before", "after"))
     table = console.table("", "group", "hypothesis", *columns, "likely", right=columns)
     for f in result.findings:
-        numbers = (f.mpjpe_before, f.mpjpe_after, f.mepe_before, f.mepe_after)
-        cells = ("" if v is None or v != v else f"{v:.2f}" for v in numbers)
+        numbers = (
+            (getattr(f, f"{field}_{when}"), unit)
+            for _, field, unit in metrics
+            for when in ("before", "after")
+        )
+        cells = ("" if v is None or v != v else format_value(v, unit) for v, unit in numbers)
         style = "bold" if f.likely else "dim"
         table.add_row(f.group, f.text, *cells, "yes" if f.likely else "", style=style)
     console.out().print(table)
@@ -340,7 +389,7 @@ def compare(
     for d in result.differences:
         interval = " to ".join(format_value(v, d.unit) for v in d.ci95) if d.ci95 else ""
         table.add_row(
-            d.metric,
+            _label(d.metric, d.unit),
             d.subset,
             format_value(d.a, d.unit),
             format_value(d.b, d.unit),
@@ -351,7 +400,7 @@ def compare(
             d.better,
         )
     console.out().print(table)
-    console.out().print(result.intervals, style="dim")
+    console.out().print(f"{result.intervals}; {units_text(result.differences)}", style="dim")
     if result.only_a or result.only_b:
         console.note(f"note: {result.only_a:,} samples only in A, {result.only_b:,} only in B")
 
@@ -359,7 +408,7 @@ def compare(
 def show(
     preds: Path, /, *, track: str, sample: str, output: Output, reading: Reading | None = None
 ) -> None:
-    """Draw truth and prediction of one sample over its image and in 3D.
+    """Draw truth and prediction of one sample over its image (of one view), and in 3D.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ _WITHOUT = ("MRRPE", "acceleration error", "hand AP")
 def _protocols(*, palm: bool, counts: str) -> tuple[Protocol, Protocol]:
     """Return both code lines.
 
-    For hand3d, `palm` moves the root from the wrist to the palm, and `counts` are the joints that it
-    takes as visible: STB's are all, whatever the image shows.
+    For hand3d, `palm` moves the root from the wrist to the palm, and `counts` are the joints that
+    it takes as visible: STB's are all, whatever the image shows.
     """
     bone = (MIDDLE_MCP + 1, MIDDLE_MCP)
     hand3d = Rule("hand3d", counts, "bone", bone=bone, palm=palm, edges=HAND3D_EDGES)
