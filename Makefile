@@ -4,7 +4,7 @@ ifeq ($(shell command -v $(PYTHON) 2>/dev/null),)
 PYTHON := python3
 endif
 BIN := .venv/bin
-EXTRAS := fast,plot,leaderboard
+EXTRAS := fast,plot,sim,leaderboard
 
 .PHONY: help demo test lint check bench format clean
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ help:
 
 .venv/.dev: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[$(EXTRAS),dev]" -c constraints.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[$(EXTRAS),baselines,dev]" -c constraints.txt
 	@touch $@ .venv/.demo
 
 demo: .venv/.demo
@@ -42,6 +42,7 @@ check: lint test
 
 bench: .venv/.dev
 	$(BIN)/python tests/speed/bench_evaluate.py
+	$(BIN)/python tests/speed/bench_sim.py
 
 format: .venv/.dev
 	$(BIN)/ruff format .

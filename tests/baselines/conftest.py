@@ -1,0 +1,65 @@
+"""What the tests of the baselines share: one thread, and the worked example of InterHand2.6M."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hand_bench import data
+from hand_bench.annotations import Annotations
+from hand_bench.skeleton_world import SkeletonWorld, write_interhand26m
+from hand_bench.tracks import find_track
+
+WORLD = SkeletonWorld(captures=2, sequences=4, cameras=2, frames=8, human_captures=1, seed=3)
+
+
+try:
+    import torch
+except ImportError:  # the floors and the result files need none
+    torch = None
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tests share the machine, and small tensors gain nothing from more threads."""
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def example() -> SimpleNamespace:
+    """Annotation 326750 of the four public samples: wrists, one fingertip, boxes (facts 6.1)."""
+    return SimpleNamespace(
+        K=np.array([[1261.52917, 0, 155.81636], [0, 1261.68457, 258.83060], [0, 0, 1]]),
+        size=(334, 512),
+        bbox=np.array([33.56839, 164.92374, 185.05786, 142.72566]),
+        square=np.array([10.43616, 120.62540, 231.32233, 231.32233]),
+        right_wrist=np.array([-94.0814, -15.1116, 1111.0215]),
+        left_wrist=np.array([34.7173, 1.3969, 1168.8142]),
+        right_thumb_tip=np.array([20.7866, -67.1274, 1146.4671]),
+        right_wrist_2d=np.array([48.9899, 241.6697]),
+        left_wrist_2d=np.array([193.2876, 260.3385]),
+        right_thumb_tip_2d=np.array([178.6891, 184.9570]),
+    )
+
+
+@pytest.fixture(scope="session")
+def _prepared(tmp_path_factory):
+    root, home = tmp_path_factory.mktemp("official"), tmp_path_factory.mktemp("home")
+    write_interhand26m(root, WORLD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HAND_BENCH_HOME", str(home))
+        data.prepare("demo", root, split="test")
+    return home
+
+
+@pytest.fixture
+def skeleton_track(_prepared, monkeypatch) -> Annotations:
+    """A prepared track "demo" without pictures: its annotations."""
+    monkeypatch.setenv("HAND_BENCH_HOME", str(_prepared))
+    return data.open_annotations(find_track("demo"), None)

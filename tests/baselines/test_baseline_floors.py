@@ -1,0 +1,148 @@
+"""Floors: predictors that look at boxes only (no torch)."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import hand_bench
+from hand_baselines.floors import COLUMNS, FLOORS, MeanPose, NearestBox, Views
+from hand_bench.geometry import project
+
+RNG = np.random.default_rng
+K = np.array([[1000.0, 0, 250], [0, 1000, 170], [0, 0, 1]])
+
+
+def views(count: int = 40, seed: int = 0, *, own: bool = True, noise: float = 3.0) -> Views:
+    """Pictures of two stiff hands at varying places, with a box per hand or one around both."""
+    rng = RNG(seed)
+    shape = RNG(99).normal(0, 40, (2, 21, 3))
+    shape -= shape[:, :1]
+    wrist = rng.normal([[60, 0, 900], [-60, 0, 1000]], [50, 50, 20], (count, 2, 3))
+    joints = wrist[:, :, None] + shape + rng.normal(0, noise, (count, 2, 21, 3))
+    points = project(joints, np.broadcast_to(K, (count, 1, 3, 3)))
+    low, high = points.min(axis=2), points.max(axis=2)
+    hand_box = np.concatenate([low, high - low], axis=-1)
+    both_low, both_high = low.min(axis=1), high.max(axis=1)
+    bbox = np.concatenate([both_low, both_high - both_low], axis=-1)
+    cameras = np.broadcast_to(K, (count, 3, 3))
+    return Views.from_boxes(cameras, bbox, hand_box if own else hand_box * np.nan, joints)
+
+
+def mean_error(columns, truth: Views, *, aligned: bool) -> float:
+    pred = np.stack([columns["right_joints"], columns["left_joints"]], axis=1).astype(float)
+    gt = truth.joints
+    if aligned:
+        pred, gt = pred - pred[:, :, :1], gt - gt[:, :, :1]
+    return float(np.linalg.norm(pred - gt, axis=-1).mean())
+
+
+def test_the_mean_pose_is_exact_for_stiff_hands_at_one_depth():
+    train = views(noise=0.0)
+    stiff = MeanPose.fit(train)
+    assert np.allclose(stiff.pose, train.joints[0] - train.joints[0, :, :1])
+    assert (
+        mean_error(stiff.predict(views(seed=1, noise=0.0)), views(seed=1, noise=0.0), aligned=True)
+        < 1e-3
+    )
+
+
+def test_the_mean_pose_is_placed_where_the_box_is():
+    train, test = views(noise=0.0), views(seed=1, noise=0.0)
+    columns = MeanPose.fit(train).predict(test)
+    pixels = project(columns["right_joints"].astype(float), test.K).mean(axis=1)
+    true = project(test.joints[:, 0], test.K).mean(axis=1)
+    assert np.abs(pixels - true).max() < 8
+    assert np.allclose(columns["right_joints"][:, 0, 2], MeanPose.fit(train).depth[0], atol=1e-3)
+
+
+def test_with_one_box_for_both_hands_each_side_has_its_place_in_it():
+    train, test = views(own=False), views(seed=1, own=False)
+    columns = MeanPose.fit(train).predict(test)
+    pixels = [
+        project(columns[f"{s}_joints"].astype(float), test.K).mean() for s in ("right", "left")
+    ]
+    assert pixels[0] > pixels[1]
+
+
+def test_zero_puts_all_joints_at_one_place_but_not_at_one_point():
+    columns = FLOORS["zero"](views()).predict(views(seed=1))
+    spread = np.ptp(columns["left_joints"], axis=1)
+    assert 0 < spread.max() < 0.5
+
+
+def test_the_nearest_box_returns_its_own_training_hand():
+    train = views()
+    columns = NearestBox.fit(train).predict(train)
+    assert np.allclose(columns["right_joints"], train.joints[:, 0], atol=1e-3)
+    assert np.allclose(columns["left_joints"], train.joints[:, 1], atol=1e-3)
+
+
+def test_the_floors_are_in_the_expected_order_on_stiff_hands():
+    train, test = views(400), views(seed=1)
+    errors = {
+        n: mean_error(fit(train).predict(test), test, aligned=True) for n, fit in FLOORS.items()
+    }
+    assert errors["mean-pose"] < errors["nearest-box"] < errors["zero"]
+
+
+def test_hands_without_a_box_are_answered_by_no_such_hand():
+    test = views(4, seed=1)
+    test.box[2, 1] = np.nan
+    for fit in FLOORS.values():
+        columns = fit(views()).predict(test)
+        assert np.isnan(columns["left_joints"][2]).all() and columns["left_score"].tolist() == [
+            1,
+            1,
+            0,
+            1,
+        ]
+        assert np.isfinite(columns["right_joints"]).all()
+
+
+def test_without_own_boxes_the_score_is_how_often_the_hand_is_there():
+    train = views(40, own=False)
+    train.joints[10:, 1] = np.nan
+    columns = MeanPose.fit(train).predict(views(3, seed=1, own=False))
+    assert (
+        columns["left_score"].tolist() == [0.25] * 3 and columns["right_score"].tolist() == [1] * 3
+    )
+    again = NearestBox.fit(train).predict(train)
+    assert np.array_equal(again["left_score"] == 1, np.arange(40) < 10)
+
+
+def test_a_picture_without_a_usable_box_is_answered_by_no_hands():
+    nothing, flat = np.full((1, 2, 4), np.nan), np.array([[5.0, 5, 0, 0]])
+    view = Views.from_boxes(K[None], flat, nothing, np.zeros((1, 2, 21, 3)))
+    for fit in FLOORS.values():
+        columns = fit(views(own=False)).predict(view)
+        assert np.isnan(columns["right_joints"]).all() and columns["right_score"].tolist() == [0]
+
+
+def test_training_pictures_without_a_side_are_an_error():
+    train = views()
+    train.joints[:, 1] = np.nan
+    with pytest.raises(ValueError, match="no training picture shows a left hand"):
+        MeanPose.fit(train)
+
+
+def test_floors_configs_and_result_files_load_no_torch():
+    code = (
+        "import sys, hand_baselines, hand_baselines.floors, hand_baselines.rootnet.output_file\n"
+        "import hand_baselines.internet.config, hand_baselines.svegonet.config\n"
+        "import hand_baselines.rootnet.config\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", list(FLOORS))
+def test_floors_answer_a_track_and_are_scored(skeleton_track, name, tmp_path):
+    batch = next(skeleton_track.batches(["sample_id", *COLUMNS]))
+    seen = Views.of(batch)
+    columns = FLOORS[name](seen).predict(seen)
+    path = tmp_path / "floor.parquet"
+    hand_bench.write_predictions(path, batch.sample_id.to_pylist(), track="demo", **columns)
+    result = hand_bench.evaluate(path, track="demo", units="mm", resamples=10)
+    assert result.score("hand recall").value == 1 and 0 < result.score("MPJPE").value < 150
