@@ -11,6 +11,7 @@ from typing import Any
 from hand_bench import files, plugins
 from hand_bench.annotations import Annotations
 from hand_bench.errors import DatasetError, Problem, unknown_name
+from hand_bench.sim.worlds import SOURCES
 from hand_bench.tracks import Track
 from hand_bench.version import __version__
 
@@ -72,6 +73,7 @@ DATASETS: dict[str, Dataset] = {
         Dataset("stb", ("train", "test", "sk-train", "sk-test"), f"{_READERS}.stb"),
         Dataset("rhd", ("training", "evaluation"), f"{_READERS}.rhd"),
         Dataset("demo", ("test",), f"{_READERS}.interhand26m", official_counts=False),
+        *(Dataset(s.name, s.table_names, f"{_READERS}.handsim") for s in SOURCES.values()),
     )
 }
 

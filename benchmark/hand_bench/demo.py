@@ -1,4 +1,4 @@
-"""The demo: a licence-free track, three prediction files, and everything that is done with them.
+"""The demo: a world of HandSim, three prediction files, and everything that is done with them.
 
 The three methods are the truth with errors of known kinds added, so what the scores should say is
 known. They are no hand pose methods and say nothing about any.
@@ -18,10 +18,12 @@ from hand_bench.array_types import Bool, Float
 from hand_bench.data import open_annotations, quiet
 from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.predictions import write_predictions
-from hand_bench.skeleton_world import SkeletonWorld, write_interhand26m
-from hand_bench.tracks import DEMO
+from hand_bench.sim import making
+from hand_bench.tracks import TRACKS, Track
 
-WORLD = SkeletonWorld(captures=4, sequences=8, cameras=3, frames=20, human_captures=1, seed=26)
+TRACK = TRACKS["handsim-interhand26m"]
+#: Made by the demo where nothing is prepared yet.
+SIZE = "mini"
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,29 @@ class Truth:
     present: Bool[np.ndarray, "samples 2"]
 
 
-def make_track(root: Path, progress: Callable[[str, int, int], None] = quiet) -> dict:
-    """Write the skeleton world as official files under `root` and prepare it as dataset "demo"."""
-    write_interhand26m(root, WORLD, images="sparse")
-    return data.prepare("demo", root, split="test", progress=progress, again=True)["test"]
+def make_track(progress: Callable[[str, int, int], None] = quiet) -> dict:
+    """Make HandSim's look-alike of InterHand2.6M, unless it is there already in any size.
+
+    Returns the manifest of its test split.
+
+    Raises
+    ------
+    HandBenchError
+        HB401 without the extra `sim`.
+    """
+    prepared = {m["split"]: m for m in data.prepared() if m["dataset"] == TRACK.dataset}
+    if TRACK.table not in prepared:
+        making.make(TRACK.name, size=SIZE, progress=progress)
+    path = data.open_annotations(TRACK)
+    return dict(path.manifest)
 
 
-def read_truth() -> Truth:
-    """Read the demo's annotations into memory (they are small)."""
+def read_truth(track: Track = TRACK) -> Truth:
+    """Read the annotations of a small track into memory."""
     columns = ["sample_id", "sequence"]
     columns += [f"{side}_{kind}" for side in HAND_SIDES for kind in ("joints", "valid")]
     ids, sequences, joints, present = [], [], [], []
-    for batch in open_annotations(DEMO).batches(columns):
+    for batch in open_annotations(track).batches(columns):
         ids += batch.sample_id.to_pylist()
         sequences += batch.table.column("sequence").to_pylist()
         hands = [_without_placeholders(batch, side) for side in HAND_SIDES]
@@ -63,13 +76,13 @@ def _without_placeholders(batch: AnnotationBatch, side: str) -> np.ndarray:
     return np.where(valid, joints, middle)
 
 
-def sample_with_picture(root: Path) -> str:
-    """Return the id of an interacting sample whose image was drawn."""
-    for batch in open_annotations(DEMO).batches(["sample_id", "image", "hand_type"]):
-        for k, image in enumerate(batch["image"]):
-            if batch["hand_type"][k] == "interacting" and (root / image).is_file():
-                return batch.sample_id[k].as_py()
-    raise FileNotFoundError(root)
+def sample_with_two_hands() -> str:
+    """Return the id of a sample that shows both hands."""
+    for batch in open_annotations(TRACK).batches(["sample_id", "hand_type"]):
+        both = np.flatnonzero(batch["hand_type"] == "interacting")
+        if both.size:
+            return batch.sample_id[int(both[len(both) // 2])].as_py()
+    raise LookupError(TRACK.name)
 
 
 def write_methods(folder: Path, truth: Truth, seed: int = 0) -> dict[str, Path]:
@@ -87,7 +100,7 @@ def write_methods(folder: Path, truth: Truth, seed: int = 0) -> dict[str, Path]:
             joints[:, 1],
             right_score=scores[:, 0],
             left_score=scores[:, 1],
-            track=DEMO.name,
+            track=TRACK.name,
             inputs=inputs,
             method=f"truth with noise ({name})",
         )

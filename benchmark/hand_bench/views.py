@@ -13,6 +13,7 @@ from hand_bench.arrow import numbers
 from hand_bench.calibration import project_opencv
 from hand_bench.errors import DatasetError
 from hand_bench.geometry import world_to_camera
+from hand_bench.shards import is_there, load_picture
 
 #: The annotation columns that a view is made of.
 VIEW_COLUMNS = (
@@ -54,13 +55,7 @@ class View:
 
     def picture(self) -> np.ndarray | None:
         """Return the picture (height, width, 3), None where it is not on this machine."""
-        from PIL import Image
-
-        try:
-            with Image.open(self.image or "") as picture:
-                return np.asarray(picture.convert("RGB"))
-        except (OSError, Image.DecompressionBombError):
-            return None
+        return load_picture(self.image)
 
     def turned(self, joints: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
         """Bring joints into the camera's frame (as they are where they are in it)."""
@@ -121,7 +116,7 @@ def _rank(view: View) -> int:
     """2 with a picture, 1 with a camera alone; 0 for a view that cannot be drawn over."""
     if view.K is None or not view.has_pose:
         return 0
-    return 2 if view.image is not None and view.image.is_file() else 1
+    return 2 if is_there(view.image) else 1
 
 
 def _instants(annotations: Annotations, rows: np.ndarray) -> set[tuple[str, int]]:

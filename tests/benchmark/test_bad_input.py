@@ -17,6 +17,7 @@ from hand_bench.cli import main
 from hand_bench.demo import read_truth
 from hand_bench.predictions import predictions_table
 from hand_bench.skeleton_world import SkeletonWorld, write_interhand26m
+from hand_bench.tracks import DEMO
 
 WORLD = SkeletonWorld(captures=1, sequences=4, cameras=2, frames=5)
 LISTS = pa.list_(pa.float32(), 63)
@@ -38,7 +39,7 @@ def table(tiny, tmp_path, monkeypatch) -> pa.Table:
     """Good predictions in order, null where there is no hand; the working folder is empty."""
     monkeypatch.setenv("HAND_BENCH_HOME", str(tiny))
     monkeypatch.chdir(tmp_path)
-    truth = read_truth()
+    truth = read_truth(DEMO)
     noise = np.random.default_rng(0).normal(0, 5, truth.joints.shape)
     joints = np.where(truth.present[..., None, None], truth.joints + noise, np.nan)
     score = truth.present * 0.5 + 0.25

@@ -34,7 +34,8 @@ def test_a_problem_with_an_unknown_code_cannot_be_made():
 
 @pytest.mark.parametrize("command", [*cli.COMMANDS, *cli.OUTER, "tracks ls", "tracks show",
                                      "data prepare", "data ls", "data verify", "suites ls",
-                                     "suites show"])  # fmt: skip
+                                     "suites show", "sim ls", "sim show", "sim make",
+                                     "sim preview", "sim export-hand"])  # fmt: skip
 def test_every_command_is_in_the_readme(command):
     assert f"hand-bench {command}" in README
 
@@ -48,7 +49,7 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path, monkeypatch, 
     from hand_bench import demo
 
     monkeypatch.chdir(tmp_path)
-    demo.make_track(Path("hand-bench-demo/official"))
+    demo.make_track()
     demo.write_methods(Path("hand-bench-demo"), demo.read_truth())
     shown = re.search(r"```console\n\$ (hand-bench evaluate .*?)\n(.*?)```", README, re.S)
     main(shown[1].split()[1:])

@@ -32,6 +32,19 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "show": ("hand_bench.cli.prepare:tracks_show", "Describe one track."),
         },
     ),
+    "sim": (
+        "HandSim: procedural, licence-free worlds that look like the datasets.",
+        {
+            "ls": ("hand_bench.cli.sim:sim_ls", "List the worlds."),
+            "show": ("hand_bench.cli.sim:sim_show", "Describe one world."),
+            "make": ("hand_bench.cli.sim:sim_make", "Make pictures, labels and annotations."),
+            "preview": ("hand_bench.cli.sim:sim_preview", "Draw a sheet of pictures."),
+            "export-hand": (
+                "hand_bench.cli.sim:sim_export_hand",
+                "Write HandSim's hand in MANO's file layout.",
+            ),
+        },
+    ),
     "suites": (
         "Several tracks in one table.",
         {

@@ -15,7 +15,7 @@ from hand_bench.cli import console, outer
 def demo(
     *, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("hand-bench-demo")
 ) -> None:
-    """Make a licence-free track, score three prediction files, compare, diagnose and plot.
+    """Make a licence-free world, score three prediction files, compare, diagnose and plot.
 
     Parameters
     ----------
@@ -29,49 +29,50 @@ def demo(
     from hand_bench.evaluator import evaluate
 
     with console.progress_bar() as progress:
-        manifest = make.make_track(output / "official", progress)
+        manifest = make.make_track(progress)
         paths = make.write_methods(output, make.read_truth())
-    counts = manifest["counts"]
+    counts, track = manifest["counts"], make.TRACK.name
     console.write(
-        f"1. a track of {counts['samples']:,} images of two jointed hands in motion, "
-        f"{counts['sequences']} sequences, {counts['subjects']} subjects: {output}"
+        f"1. {track}: {counts['samples']:,} pictures of procedural hands, "
+        f"{counts['sequences']} sequences, {counts['subjects']} people: {manifest['root']}"
     )
-    results = {name: evaluate(paths[name], track="demo") for name in ("good", "worse")}
+    results = {name: evaluate(paths[name], track=track) for name in ("good", "worse")}
     for name, result in results.items():
         result.save(output / f"{name}.json")
-    console.write(f"\n2. hand-bench evaluate {paths['good']} --track demo\n")
+    console.write(f"\n2. hand-bench evaluate {paths['good']} --track {track}\n")
     score.print_result(results["good"])
-    console.write(f"\n3. hand-bench compare {paths['good']} {paths['worse']} --track demo\n")
-    score.compare(paths["good"], paths["worse"], track="demo", resamples=2000)
-    console.write(f"4. hand-bench evaluate {paths['metres']} --track demo\n")
+    console.write(f"\n3. hand-bench compare {paths['good']} {paths['worse']} --track {track}\n")
+    score.compare(paths["good"], paths["worse"], track=track, resamples=2000)
+    console.write(f"4. hand-bench evaluate {paths['metres']} --track {track}\n")
     try:
-        evaluate(paths["metres"], track="demo")
+        evaluate(paths["metres"], track=track)
     except SubmissionError as error:
         console.write(str(error))
-    console.write(f"\n5. hand-bench diagnose {paths['metres']} --track demo\n")
-    console.write(diagnose(paths["metres"], track="demo").summary)
+    console.write(f"\n5. hand-bench diagnose {paths['metres']} --track {track}\n")
+    console.write(diagnose(paths["metres"], track=track).summary)
     console.write("\nLook at:")
-    for path in (*_pictures(output, results, paths["good"]), output / "good.json"):
+    for path in (*_pictures(output, track, results, paths["good"]), output / "good.json"):
         console.write(f"  {path}")
 
 
-def _pictures(output: Path, results: dict, good: Path) -> list[Path]:
+def _pictures(output: Path, track: str, results: dict, good: Path) -> list[Path]:
     """Draw what the extras allow: the PCK plot (plot), the report (leaderboard)."""
     from hand_bench import demo as make
     from hand_bench import drawing
     from hand_bench.errors import HandBenchError
     from hand_bench.show import show
+    from hand_bench.sim.preview import preview
 
     made = []
     try:
         drawing.save(drawing.pck_plot(results), output / "pck.png")
-        made.append(output / "pck.png")
-        sample = make.sample_with_picture(output / "official")
-        made.append(show(good, track="demo", sample=sample, out=output / "sample.png"))
+        made += [output / "pck.png", preview(track, output / "world.png", tiles=12)]
+        sample = make.sample_with_two_hands()
+        made.append(show(good, track=track, sample=sample, out=output / "sample.png"))
         report = outer.load("report")
         if report is not None:
             with contextlib.redirect_stdout(io.StringIO()):  # its path is listed below
-                report(good, track="demo", output=output / "report.html")
+                report(good, track=track, output=output / "report.html")
             made.append(output / "report.html")
     except HandBenchError as error:
         console.note(str(error))

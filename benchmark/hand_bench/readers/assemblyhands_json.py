@@ -6,7 +6,6 @@ parsed at a time; what is kept are a few numbers per image and the joints of eve
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from hand_bench.calibration import bare_name, rigid_pose
 from hand_bench.errors import DatasetError, Problem
+from hand_bench.readers.json_stream import Growing, items, reading
 
 Progress = Callable[[str, int, int], None]
 #: A box with exchanged corners is odd; more than this share of them is another format.
@@ -83,7 +83,7 @@ def read_images(path: Path, progress: Progress) -> Images:
 def _read_images(path: Path, progress: Progress) -> Images:
     sequences, cameras = {}, {}
     ids, numbers, names = Growing(np.int64, 1), Growing(np.int64, 5), []
-    for item in _items(path, "images", progress):
+    for item in items(path, "images", progress):
         ids.add((item["id"],))
         numbers.add(
             (
@@ -103,7 +103,7 @@ def _read_images(path: Path, progress: Progress) -> Images:
         raise ValueError("it lists no images")
     aid, image_of = Growing(np.int64, 1), Growing(np.int64, 1)
     corners, valid, given = Growing(np.float64, 8), Growing(np.bool_, 42), Growing(np.bool_, 1)
-    for item in _items(path, "annotations", progress):
+    for item in items(path, "annotations", progress):
         aid.add((item["id"],))
         image_of.add((item["image_id"],))
         corners.add([v for side in ("right", "left") for v in _corners(item["bbox"].get(side))])
@@ -297,7 +297,7 @@ def read_sequence_names(path: Path, progress: Progress) -> list[str]:
         HB203 for JSON of another form.
     """
     with reading(path):
-        return sorted({str(item["seq_name"]) for item in _items(path, "images", progress)})
+        return sorted({str(item["seq_name"]) for item in items(path, "images", progress)})
 
 
 def in_order(frames: list[Any], where: str) -> np.ndarray:
@@ -311,17 +311,6 @@ def in_order(frames: list[Any], where: str) -> np.ndarray:
     return order
 
 
-def _items(path: Path, key: str, progress: Progress) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a list, one at a time."""
-    total = path.stat().st_size
-    with path.open("rb") as stream:
-        for k, item in enumerate(ijson.items(stream, f"{key}.item", use_float=True)):
-            if k % 4096 == 0:
-                progress(f"{path.name}: {key}", stream.tell(), total)
-            yield item
-        progress(f"{path.name}: {key}", total, total)
-
-
 def _sequences(path: Path, key: str, progress: Progress) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (sequence, value), one sequence at a time."""
     total, some = path.stat().st_size, False
@@ -332,55 +321,3 @@ def _sequences(path: Path, key: str, progress: Progress) -> Iterator[tuple[str, 
             yield name, value
     if not some:
         raise ValueError(f"{key!r} holds no sequences")
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged or unexpected file raises into HB203."""
-    try:
-        yield
-    except ijson.JSONError as error:
-        raise DatasetError(
-            Problem(
-                "HB203",
-                str(path),
-                f"is not valid JSON: {str(error).splitlines()[0]}",
-                cause="A download or an unpacking that was cut off?",
-            )
-        ) from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise DatasetError(
-            Problem(
-                "HB203",
-                str(path),
-                f"has another form than documented: {type(error).__name__} {error}.",
-                cause="A file of another dataset or release?",
-            )
-        ) from error
-
-
-class Growing:
-    """Rows of numbers collected into chunks."""
-
-    def __init__(self, dtype: Any, width: int):
-        self.dtype, self.width = dtype, width
-        self.chunks: list[np.ndarray] = []
-        self.rows: list[Any] = []
-
-    def add(self, row: Any) -> None:
-        """Append a row; ValueError for a row of another length."""
-        if len(row) != self.width:
-            raise ValueError(f"{len(row)} numbers, not {self.width}: {row!r:.60}")
-        self.rows.append(row)
-        if len(self.rows) == 65_536:
-            self._close()
-
-    def _close(self) -> None:
-        if self.rows:
-            self.chunks.append(np.array(self.rows, self.dtype).reshape(-1, self.width))
-            self.rows = []
-
-    def array(self) -> np.ndarray:
-        """Return all rows."""
-        self._close()
-        return np.concatenate([np.zeros((0, self.width), self.dtype), *self.chunks])

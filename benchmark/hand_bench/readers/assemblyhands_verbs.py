@@ -30,9 +30,9 @@ from hand_bench.readers.assemblyhands_json import (
     Progress,
     read_frames,
     read_sequence_names,
-    reading,
 )
 from hand_bench.readers.assemblyhands_rows import FRAME_NUMBERS_PER_SECOND, subject
+from hand_bench.readers.json_stream import reading
 
 #: The classes: `label` is the place in this list.
 VERBS = ("pick up", "put down", "position", "remove", "screw", "unscrew")

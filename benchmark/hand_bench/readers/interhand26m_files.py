@@ -6,7 +6,6 @@ streams; what is kept are a few numbers per image and the joints of every instan
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import pyarrow as pa
 
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.geometry import camera_pose
+from hand_bench.readers.json_stream import Growing, items, reading
 
 SPLITS = ("train", "val", "test")
 HAND_TYPES = ("right", "left", "interacting")
@@ -160,14 +160,14 @@ def read_images(path: Path, progress: Progress) -> Images:
     DatasetError
         HB203 for JSON of another form, HB204 where annotations and images do not match.
     """
-    with _reading(path):
+    with reading(path):
         return _read_images(path, progress)
 
 
 def _read_images(path: Path, progress: Progress) -> Images:
     texts = {kind: _Texts() for kind in ("sequence", "camera", "subject")}
-    ids, numbers, names = _Growing(np.int64, 1), _Growing(np.int64, 7), _TextColumn()
-    for item in _items(path, "images.item", progress, "images"):
+    ids, numbers, names = Growing(np.int64, 1), Growing(np.int64, 7), _TextColumn()
+    for item in items(path, "images", progress):
         ids.add((item["id"],))
         numbers.add(
             (
@@ -185,9 +185,9 @@ def _read_images(path: Path, progress: Progress) -> Images:
     order = np.argsort(image_ids, kind="stable")
     ranked = image_ids[order]
     _check_unique(ranked, path)
-    aid, row, bbox = _Growing(np.int64, 1), _Growing(np.int64, 1), _Growing(np.float32, 4)
-    valid, kind = _Growing(np.bool_, 42), _Growing(np.int8, 2)
-    for item in _items(path, "annotations.item", progress, "annotations"):
+    aid, row, bbox = Growing(np.int64, 1), Growing(np.int64, 1), Growing(np.float32, 4)
+    valid, kind = Growing(np.bool_, 42), Growing(np.int8, 2)
+    for item in items(path, "annotations", progress):
         at = np.searchsorted(ranked, item["image_id"])
         if at == len(ranked) or ranked[at] != item["image_id"]:
             raise DatasetError(
@@ -215,41 +215,6 @@ def _read_images(path: Path, progress: Progress) -> Images:
         {name: list(table.codes) for name, table in texts.items()},
         names.array().take(pa.array(rows)),
     )
-
-
-def _items(path: Path, prefix: str, progress: Progress, what: str) -> Iterator[dict[str, Any]]:
-    total = path.stat().st_size
-    with path.open("rb") as stream:
-        for k, item in enumerate(ijson.items(stream, prefix, use_float=True)):
-            if k % 4096 == 0:
-                progress(f"{path.name}: {what}", stream.tell(), total)
-            yield item
-        progress(f"{path.name}: {what}", total, total)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged or unexpected file raises into HB203."""
-    try:
-        yield
-    except ijson.JSONError as error:
-        raise DatasetError(
-            Problem(
-                "HB203",
-                str(path),
-                f"is not valid JSON: {str(error).splitlines()[0]}",
-                cause="A download or an unpacking that was cut off?",
-            )
-        ) from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DatasetError(
-            Problem(
-                "HB203",
-                str(path),
-                f"has another form than documented: {type(error).__name__} {error}.",
-                cause="A file of another dataset or release?",
-            )
-        ) from error
 
 
 def _hand_type(text: str, path: Path) -> int:
@@ -293,29 +258,6 @@ class _TextColumn:
         return pa.concat_arrays(self.chunks)
 
 
-class _Growing:
-    """Rows of numbers collected into chunks."""
-
-    def __init__(self, dtype: Any, width: int):
-        self.dtype, self.width = dtype, width
-        self.chunks: list[np.ndarray] = []
-        self.rows: list[Any] = []
-
-    def add(self, row: Any) -> None:
-        self.rows.append(row)
-        if len(self.rows) == 65_536:
-            self._close()
-
-    def _close(self) -> None:
-        if self.rows:
-            self.chunks.append(np.array(self.rows, self.dtype).reshape(-1, self.width))
-            self.rows = []
-
-    def array(self) -> np.ndarray:
-        self._close()
-        return np.concatenate([np.zeros((0, self.width), self.dtype), *self.chunks])
-
-
 @dataclass
 class World:
     """3D joints per instant (capture, frame), official order, float32 mm."""
@@ -328,9 +270,9 @@ class World:
 def read_world(path: Path, progress: Progress) -> World:
     """Read joint_3d.json as a stream; both forms, with and without `world_coord` (facts 1.1)."""
     row: dict[tuple[int, int], int] = {}
-    joints, annotated = _Growing(np.float32, 126), _Growing(np.bool_, 42)
+    joints, annotated = Growing(np.float32, 126), Growing(np.bool_, 42)
     total = path.stat().st_size
-    with _reading(path), path.open("rb") as stream:
+    with reading(path), path.open("rb") as stream:
         for capture, frame, value in _frames(stream):
             progress(path.name, stream.tell(), total)
             is_dict = isinstance(value, dict)
@@ -370,7 +312,7 @@ def _frames(stream: BinaryIO) -> Iterator[tuple[str, str, Any]]:
 def read_cameras(path: Path) -> dict[tuple[int, str], tuple[np.ndarray, np.ndarray]]:
     """Read K and T_world_from_camera of every (capture, camera); the file is small."""
     cameras = {}
-    with _reading(path):
+    with reading(path):
         for capture, views in json.loads(path.read_text("utf-8")).items():
             for name, position in views["campos"].items():
                 K = np.eye(3)
@@ -392,8 +334,8 @@ def human_annotated(
     if files.data.parent.name == "machine_annot" or files.data.parent.name == "val":
         return np.zeros(len(annotation_id), bool)
     if files.human_data is not None:
-        ids = _Growing(np.int64, 1)
-        for item in _items(files.human_data, "annotations.item", progress, "human ids"):
+        ids = Growing(np.int64, 1)
+        for item in items(files.human_data, "annotations", progress):
             ids.add((item["id"],))
         return np.isin(annotation_id, ids.array()[:, 0])
     return None

@@ -11,19 +11,18 @@ box of the valid projected joints, 1.2 times as wide and high (1.4; checked on r
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ijson
 import numpy as np
 
 from hand_bench.array_types import Bool, Float, Int
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.geometry import project
 from hand_bench.joint_sets import FINGERS, HAND_SIDES, OPENPOSE, joint_set
+from hand_bench.readers.json_stream import items, reading
 
 BOX_SCALE = 1.2
 #: What the fingers are called in a skeleton file -> what they are called here.
@@ -98,9 +97,9 @@ def read_hands(path: Path, original: str, progress: Progress) -> Hands:
     if names is None:
         names = joint_set(original).joints[1:]
         notes.append(_order_note(skeleton, found, original))
-    with _reading(path):
+    with reading(path):
         images = _read_images(path, progress)
-        rows = [_hand(item, images, path) for item in _items(path, "annotations.item", progress)]
+        rows = [_hand(item, images, path) for item in items(path, "annotations", progress)]
     if not rows:
         raise DatasetError(Problem("HB203", str(path), "holds no annotations."))
     hands = _stack(path, rows, names)
@@ -209,7 +208,7 @@ def _order_note(skeleton: Path, found: bool, original: str) -> str:
 
 def _read_images(path: Path, progress: Progress) -> dict[int, dict[str, Any]]:
     images: dict[int, dict[str, Any]] = {}
-    for item in _items(path, "images.item", progress):
+    for item in items(path, "images", progress):
         if item["id"] in images:
             raise DatasetError(Problem("HB204", str(path), f"has image id {item['id']} twice."))
         camera, K = item["cam_param"], np.eye(3)
@@ -286,29 +285,3 @@ def _check_order(path: Path, joints: np.ndarray, valid: np.ndarray, told: bool) 
                 fix="Put the skeleton.txt of the same release beside the file.",
             )
         )
-
-
-def _items(path: Path, prefix: str, progress: Progress) -> Iterator[dict[str, Any]]:
-    total = path.stat().st_size
-    what = f"{path.name}: {prefix.partition('.')[0]}"
-    with path.open("rb") as stream:
-        for k, item in enumerate(ijson.items(stream, prefix, use_float=True)):
-            if k % 1024 == 0:
-                progress(what, stream.tell(), total)
-            yield item
-    progress(what, total, total)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged or unexpected file raises into HB203."""
-    try:
-        yield
-    except ijson.JSONError as error:
-        what = f"is not valid JSON: {str(error).splitlines()[0]}"
-        cause = "A download or an unpacking that was cut off?"
-        raise DatasetError(Problem("HB203", str(path), what, cause=cause)) from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        what = f"has another form than documented: {type(error).__name__} {error}."
-        cause = "A file of another dataset or release?"
-        raise DatasetError(Problem("HB203", str(path), what, cause=cause)) from error

@@ -30,7 +30,8 @@ from hand_bench.calibration import (
 )
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.joint_sets import HAND_SIDES, permutation
-from hand_bench.readers.assemblyhands_json import Progress, in_order, read_truth, reading
+from hand_bench.readers.assemblyhands_json import Progress, in_order, read_truth
+from hand_bench.readers.json_stream import reading
 
 TABLES = ("annotations.parquet", "annotations.csv", "annotations.json")
 #: Where the rig of one sequence may be; the first that is there is read.

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from hand_bench import plugins
 from hand_bench.errors import TrackError, unknown_name
+from hand_bench.sim.worlds import SIBLINGS
 from hand_bench.tracks import (
     arctic,
     assemblyhands,
     egoexo4d,
     epic_handkps,
     h2o_fpha,
+    handsim,
     stb_rhd,
 )
 from hand_bench.tracks.interhand26m import DEMO, INTERHAND26M, INTERHAND26M_VAL
@@ -30,7 +32,7 @@ __all__ = [
     "track_names",
 ]
 
-_ALL = (
+_REAL = (
     INTERHAND26M,
     INTERHAND26M_VAL,
     *assemblyhands.TRACKS,
@@ -39,9 +41,9 @@ _ALL = (
     *egoexo4d.TRACKS,
     *epic_handkps.TRACKS,
     *stb_rhd.TRACKS,
-    DEMO,
 )
-TRACKS: dict[str, Track] = {track.name: track for track in _ALL}
+_SIBLINGS = tuple(handsim.sibling(track) for track in _REAL if track.name in SIBLINGS)
+TRACKS: dict[str, Track] = {track.name: track for track in (*_REAL, *_SIBLINGS, DEMO)}
 
 
 def find_track(track: str | Track) -> Track:

@@ -146,11 +146,12 @@ INTERHAND26M_VAL = replace(
 DEMO = replace(
     INTERHAND26M,
     name="demo",
-    title="Skeleton world in the layout of InterHand2.6M (licence-free, made by `hand-bench demo`)",
+    title="A jointed skeleton in InterHand2.6M's official file layout (for trying readers)",
     dataset="demo",
     source="hand-bench: a jointed skeleton in motion; says nothing about real data",
     licence="Apache-2.0",
-    obtain="hand-bench demo",
+    obtain="`hand_bench.skeleton_world.write_interhand26m` writes the files, then: hand-bench data "
+    "prepare demo ROOT",
     samples=None,
     split_rule="made on this machine",
     counts="12,096 images unless made otherwise",
