@@ -28,7 +28,7 @@ choice, set by eye against anatomical drawings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -134,8 +134,17 @@ def first_joint(finger: str) -> int:
 
 
 def skeleton(betas: np.ndarray | None = None) -> Skeleton:
-    """Return the skeleton of a shape; joints and girths are linear in `betas` (10,)."""
-    betas = np.zeros(BETAS) if betas is None else np.asarray(betas, float)
+    """Return the skeleton of a shape; joints and girths are linear in `betas` (10,).
+
+    The arrays are shared between calls of the same shape: they must not be changed.
+    """
+    given = np.zeros(BETAS) if betas is None else np.asarray(betas, float)
+    return _skeleton(tuple(given.tolist()))
+
+
+@lru_cache(maxsize=64)
+def _skeleton(shape: tuple[float, ...]) -> Skeleton:
+    betas = np.array(shape)
     palm = np.array([_factor(betas, f"palm:{axis}") for axis in ("length", "breadth", "depth")])
     joints, tips, radii = np.zeros((16, 3)), np.zeros((5, 3)), np.zeros((5, 4))
     joints[0] = WRIST
@@ -145,6 +154,8 @@ def skeleton(betas: np.ndarray | None = None) -> Skeleton:
         joints[first : first + 3] = chain[:3]
         tips[TIP_FINGERS.index(finger)] = chain[3]
         radii[FINGERS.index(finger)] = np.array(RADII[finger]) * _factor(betas, f"girth:{finger}")
+    for shared in (joints, tips, radii, palm):
+        shared.setflags(write=False)
     return Skeleton(joints, tips, radii, palm)
 
 

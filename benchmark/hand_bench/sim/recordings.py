@@ -16,6 +16,7 @@ import numpy as np
 
 from hand_bench.sim import action_sets, actions, motion
 from hand_bench.sim.hand import sample_subject
+from hand_bench.sim.placement import HEAD
 from hand_bench.sim.rigs import RIGS, Placement
 from hand_bench.sim.scene import RATE, Clip, Subject, View
 from hand_bench.sim.worlds import VERSION, Amount, Source
@@ -143,12 +144,16 @@ class Recording:
         """
         if kind == "views":
             return self.placement.views(instant.number, ego=False)
-        views = self.placement.views(instant.number, ego=True if self.source.worn else None)
-        if not self.amount.views or self.amount.views >= len(views):
-            return views
-        rng = self.rng("views", instant.clip)
-        chosen = np.sort(rng.choice(len(views), self.amount.views, replace=False))
-        return [views[k] for k in chosen]
+        return [self.placement.view(instant.number, k) for k in self._cameras(instant.clip)]
+
+    def _cameras(self, clip: int) -> list[int]:
+        """Numbers of the cameras of a clip's single images."""
+        cameras = self.placement.cameras
+        known = [k for k, c in enumerate(cameras) if c.mount == HEAD or not self.source.worn]
+        if not self.amount.views or self.amount.views >= len(known):
+            return known
+        rng = self.rng("views", clip)
+        return sorted(rng.choice(known, self.amount.views, replace=False).tolist())
 
 
 def recordings(source: Source, split: str, size: str, seed: int = 0) -> Iterator[Recording]:
