@@ -17,7 +17,7 @@ def sibling(real: Track) -> Track:
     return replace(
         real,
         name=name,
-        title=f"HandSim's look-alike of {real.name}: {real.title}",
+        title=f"HandSim's look-alike of {real.name}",
         dataset=source,
         split=split,
         prepared=f"{prefix}-{split}" if prefix else split,
