@@ -31,6 +31,7 @@ from hand_bench.selection import few_sequences, select
 from hand_bench.sources import PredictionSource
 from hand_bench.sums import Cell, Sums
 from hand_bench.tracks import Track, find_track
+from hand_bench.validation import declaration_problems
 
 #: What a clip without an answer holds.
 UNANSWERED = -1
@@ -73,6 +74,7 @@ class ClipEvaluator:
             With every problem of the file.
         """
         label, problems = read_labels(source, self.track)
+        problems += declaration_problems(source, self.track)
         position, self.coverage = pairing.join(self.selection, source)
         problems += pairing.coverage_problems(self.coverage, source.name, self.track.name)
         if self.allow_missing:
@@ -97,6 +99,7 @@ class ClipEvaluator:
         """
         source = open_for_track(preds, self.track)
         label, problems = read_labels(source, self.track)
+        problems += declaration_problems(source, self.track)
         position, coverage = pairing.join(self.selection, source)
         problems += [
             p
@@ -132,7 +135,8 @@ class ClipEvaluator:
             )
         self.given |= other.given
         self.sums.merge(other.sums)
-        self.declared = other.declared
+        if other.predictions["rows"]:
+            self.declared = other.declared
         self.predictions["rows"] += other.predictions["rows"]
         found, size = int(self.given.sum()), self.selection.size
         self.coverage = pairing.Coverage(size, found, missing=size - found)

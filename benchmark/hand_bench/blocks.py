@@ -169,18 +169,34 @@ class Canonical:
             )
         return tuple(self._convert(pair, hand.joints) for hand in pair.pred.hands)  # type: ignore[return-value]
 
+    def _require(self, pair: Pair, column: str, why: str) -> None:
+        """Refuse what needs a camera that the annotations do not have (HB113)."""
+        lacking = ~pair.truth.given(column)
+        if lacking.any():
+            sample = pair.truth.sample_id[int(lacking.argmax())].as_py()
+            raise SubmissionError(
+                Problem(
+                    "HB113",
+                    f"{self.track.name}, {sample}",
+                    f"{why}, but the annotations have no {column} for this sample.",
+                    fix="Give joints in the track's own frame.",
+                )
+            )
+
     def _convert(self, pair: Pair, joints: np.ndarray) -> np.ndarray:
         if self.declared.scale != 1:
             joints = joints * np.float32(self.declared.scale)
         if self.declared.joint_set != self.track.joint_set:
             joints = joints[:, self.order]
         if self._from_world:
+            self._require(pair, "T_world_from_camera", "the joints are in the world frame")
             pose = pair.truth["T_world_from_camera"]
             joints = world_to_camera(joints.astype(np.float64), pose).astype(np.float32)
         return joints
 
     def _lift(self, pair: Pair, uv: np.ndarray, depth: np.ndarray, root: np.ndarray) -> np.ndarray:
         """InterHand2.6M's lifting (facts 2.2): Z = relative depth + root depth, then the camera."""
+        self._require(pair, "K", "2.5D joints must be lifted")
         scale = self.declared.scale
         z = (depth.astype(np.float64) + root[:, None].astype(np.float64)) * scale
         lifted = back_project(uv.astype(np.float64), z, pair.truth["K"])

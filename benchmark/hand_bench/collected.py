@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
 from hand_bench.checks import ValueChecks
 from hand_bench.columns import not_null
@@ -29,10 +31,12 @@ class Collected:
         self.selection = selection
         self.waiting: list[tuple[np.ndarray, PredictionBlock]] = []
         self.given = np.zeros((selection.size, 2), bool)  # right, left
+        self.half: list[tuple[np.ndarray, PredictionBlock]] = []  # wait for the other hand's crop
+        self.scored = np.zeros(selection.size, bool)
         self._position: dict[str, int] | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.waiting)
+        return bool(self.waiting or self.half)
 
     @property
     def rows(self) -> int:
@@ -76,18 +80,42 @@ class Collected:
                     cause="A sampler that pads the last batch?",
                 )
             )
+        late = int(self.scored[np.unique(unique[~again] // 2)].sum())
+        if late:
+            problems.append(
+                Problem(
+                    "HB106",
+                    source.name,
+                    f"{late:,} samples were scored with one hand: the other comes too late.",
+                    cause="Scores asked for before all crops were given?",
+                    fix="Ask for scores when every crop has been given.",
+                )
+            )
         problems += checks.problems(may_be_empty=True)
         if problems:
             raise SubmissionError(sorted(problems, key=lambda problem: problem.code))
         self.given.ravel()[unique] = True
         self.waiting += blocks
 
-    def take(self, columns: list[str]) -> Iterator[Pair]:
-        """Give the waiting rows, paired with the annotations, and forget them."""
-        waiting, self.waiting = self.waiting, []
-        position = np.unique(np.concatenate([at for at, _ in waiting]))
+    def take(self, columns: list[str], *, halves: bool = True) -> Iterator[Pair]:
+        """Give the waiting rows, paired with the annotations, and forget them.
+
+        Without `halves`, samples of which one hand's crop was given keep waiting for the other.
+        """
+        parts, self.waiting, self.half = self.waiting + self.half, [], []
+        chosen = []
+        for at, block in parts:
+            whole = np.ones(len(at), bool) if halves else self.given[at].all(axis=1)
+            if not whole.all():
+                self.half.append((at[~whole], _some_rows(block, ~whole)))
+            if whole.any():
+                chosen.append((at[whole], block if whole.all() else _some_rows(block, whole)))
+        if not chosen:
+            return
+        position = np.unique(np.concatenate([at for at, _ in chosen]))
+        self.scored[position] = True
         gathered = empty_block(len(position))
-        for at, block in waiting:
+        for at, block in chosen:
             place(gathered, np.searchsorted(position, at), arrays_of(block))
         rows = np.zeros(self.selection.annotations.rows, bool)
         inside = self.selection.rows
@@ -122,3 +150,11 @@ def _answers(source: PredictionSource, at: np.ndarray, block: PredictionBlock) -
         rows = at[hand.found] if source.layout.kind == "crops" else at
         keys.append(2 * rows[rows >= 0] + side)
     return np.concatenate(keys)
+
+
+def _some_rows(block: PredictionBlock, keep: np.ndarray) -> PredictionBlock:
+    """Return some rows of a block."""
+    count = int(keep.sum())
+    some = empty_block(count)
+    place(some, np.arange(count), {name: v[keep] for name, v in arrays_of(block).items()})
+    return replace(some, ids=pa.nulls(count, pa.string()))

@@ -283,7 +283,9 @@ class PairedMeans:
         """Say what was compared, and who is better."""
         mean = self.b - self.a
         clear = self.ci95 is not None and (self.ci95[0] > 0 or self.ci95[1] < 0)
-        better = ("B" if (mean > 0) == higher else "A") if clear else "tie"
+        better = "?" if self.ci95 is None else "tie"
+        if clear:
+            better = "B" if (mean > 0) == higher else "A"
         return Difference(
             metric, subset, self.a, self.b, mean, unit, self.ci95, self.p, self.n, better
         )

@@ -102,7 +102,9 @@ class BaselineError(HandBenchError):
 
 def unknown_name(kind: str, name: str, known: Sequence[str], code: str = "HB301") -> Problem:
     """Build the problem of an unknown name: the nearest and all known ones are listed."""
-    near = difflib.get_close_matches(name, known, n=1)
+    # What begins with or holds a short name is nearer than what is spelled alike.
+    held = sorted((n for n in known if len(name) > 2 and name in n), key=len)
+    near = held[:1] or difflib.get_close_matches(name, known, n=1)
     return Problem(
         code,
         "",

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from hand_bench import engine_numpy, errors_file, pairing, scoring
@@ -271,7 +272,10 @@ class Evaluator:
             HB105 for unknown ids, HB106 for a sample that was given before, HB1xx as `evaluate`.
         """
         source = open_for_track(preds, self.track)
-        if problems := declaration_problems(source, self.track):
+        problems = declaration_problems(source, self.track)
+        if self.predictions["rows"]:
+            problems += _differences(self.declared, source.declared, source.name)
+        if problems:
             raise SubmissionError(problems)
         if source.declared != self.declared and self.collected:
             self._score_collected()
@@ -279,7 +283,7 @@ class Evaluator:
         self.declared, self._layout = source.declared, source.layout
         self.predictions["rows"] += source.rows
         if self.collected.rows >= COLLECTED:
-            self._score_collected()
+            self._score_collected(halves=False)
         return self
 
     def merge(self, other: Evaluator) -> Evaluator:
@@ -288,13 +292,20 @@ class Evaluator:
         Raises
         ------
         SubmissionError
-            HB106 where both shards answer a sample.
+            HB106 where both shards answer a sample, HB113 where they are in different frames, were
+        given different inputs, or hold a whole file or another selection.
         """
+        problems = _unlike(self, other)
+        if self.predictions["rows"] and other.predictions["rows"]:
+            problems += _differences(self.declared, other.declared, "shards")
+        if problems:
+            raise SubmissionError(problems)
         self._score_collected()
         other._score_collected()
         self.collected.merge(other.collected)
         self.sums.merge(other.sums)
-        self.declared = other.declared
+        if other.predictions["rows"]:
+            self.declared = other.declared
         self.predictions["rows"] += other.predictions["rows"]
         self.coverage = self.collected.coverage()
         return self
@@ -304,12 +315,12 @@ class Evaluator:
         self._score_collected()
         return scoring.result(self, protocol)
 
-    def _score_collected(self) -> None:
+    def _score_collected(self, *, halves: bool = True) -> None:
         if not self.collected:
             return
         canonical = Canonical(self.track, self.declared, self._layout.image_space, self.time_blocks)
         engine = self._engine(self.selection.size)
-        for pair in self.collected.take(canonical.columns):
+        for pair in self.collected.take(canonical.columns, halves=halves):
             done = sum_block(canonical.block(pair), self.sums.layout, engine, False)
             self.sums.add(done.block.groups, done.values)
         self.coverage = self.collected.coverage()
@@ -345,3 +356,31 @@ class Evaluator:
                 )
             ) from error
         return engine_numba
+
+
+def _differences(one: Declaration, other: Declaration, where: str) -> list[Problem]:
+    """Say where two batches of one method cannot be of one method (HB113)."""
+    return [
+        Problem(
+            "HB113",
+            where,
+            f"declares {what} {getattr(other, what)!r}, batches before it {getattr(one, what)!r}.",
+            fix="One evaluator scores one method: use another one.",
+        )
+        for what in ("frame", "inputs")
+        if getattr(one, what) != getattr(other, what)
+    ]
+
+
+def _unlike(one: Evaluator, other: Evaluator) -> list[Problem]:
+    """Say why two evaluators cannot be merged (HB113)."""
+    wrong = []
+    if one.predictions["sha256"] or other.predictions["sha256"]:
+        wrong.append("hold a whole file: only evaluators that were given batches are merged.")
+    mine, theirs = (
+        np.ones(e.selection.size, bool) if e.selection.rows is None else e.selection.rows
+        for e in (one, other)
+    )
+    if one.track.name != other.track.name or not np.array_equal(mine, theirs):
+        wrong.append("are of different tracks or selections.")
+    return [Problem("HB113", "shards", what) for what in wrong]

@@ -168,7 +168,13 @@ def _by_image(name: str) -> Reduce:
 
 
 def _by_image_zeros(name: str) -> Reduce:
-    return lambda v: ratio(v.total(f"{name}.hand_error"), 2 * v["samples"])
+    """Zeros would reward hands that are not answered: then there is no value."""
+
+    def value(view: View) -> np.ndarray:
+        mean = ratio(view.total(f"{name}.hand_error"), 2 * view["samples"])
+        return np.where(view.total(f"{name}.unanswered") > 0, np.nan, mean)
+
+    return value
 
 
 _MEANS = {

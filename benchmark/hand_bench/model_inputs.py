@@ -20,7 +20,7 @@ from hand_bench.tracks import Track, find_track
 
 _PLAIN = ["sample_id", "sequence", "camera", "frame", "end_frame", "image", "width", "height"]
 _LISTS = {"K": 9, "distortion": 8, "bbox": 4, "right_bbox": 4, "left_bbox": 4}
-_COLUMNS = [*_PLAIN, *_LISTS, "right_joints", "left_joints"]
+_COLUMNS = [*_PLAIN, *_LISTS, "right_joints", "left_joints", "right_valid", "left_valid"]
 
 SCHEMA = pa.schema(
     [
@@ -58,9 +58,10 @@ def inputs(
     DatasetError
         HB201 where the annotations are not prepared.
     """
-    opened = open_annotations(find_track(track), annotations)
+    known = find_track(track)
+    opened = open_annotations(known, annotations)
     parts, rows = [], 0
-    for part in _batches(opened):
+    for part in _batches(opened, known):
         parts.append(part)
         rows += part.num_rows
         if limit is not None and rows >= limit:
@@ -103,7 +104,7 @@ def template(
     schema = pa.schema(fields + extra, metadata=Declaration(track=known.name).metadata())
     rows = 0
     with files.replacing(path) as temporary, predictions.writer(temporary, schema) as writer:
-        source = _batches(opened) if with_inputs else _ids(opened)
+        source = _batches(opened, known) if with_inputs else _ids(opened)
         for part in source:
             empty = [pa.nulls(part.num_rows, f.type) for f in fields[1:]]
             arrays = [part.column(0), *empty, *(part.column(f.name) for f in extra)]
@@ -117,12 +118,12 @@ def _ids(opened: Annotations) -> Iterator[pa.RecordBatch]:
         yield from source.iter_batches(65_536, columns=["sample_id"])
 
 
-def _batches(opened: Annotations) -> Iterator[pa.RecordBatch]:
+def _batches(opened: Annotations, track: Track) -> Iterator[pa.RecordBatch]:
     for batch in opened.batches(_COLUMNS):
-        yield _input_columns(batch)
+        yield _input_columns(batch, depths=track.frame == "camera")
 
 
-def _input_columns(batch: AnnotationBatch) -> pa.RecordBatch:
+def _input_columns(batch: AnnotationBatch, *, depths: bool = True) -> pa.RecordBatch:
     columns: dict[str, pa.Array] = {
         name: encode_floats(batch[name].reshape(len(batch), width), ~batch.given(name))
         for name, width in _LISTS.items()
@@ -131,7 +132,8 @@ def _input_columns(batch: AnnotationBatch) -> pa.RecordBatch:
     columns["box"] = encode_floats(boxes, ~batch.given("bbox"))
     for side in HAND_SIDES:
         depth = batch[f"{side}_joints"][:, 0, 2]
-        columns[f"{side}_root_depth"] = pa.array(depth, mask=~batch.present(side))
+        known = batch.present(side) & batch[f"{side}_valid"][:, 0] & depths
+        columns[f"{side}_root_depth"] = pa.array(depth, mask=~known)
     for name in _PLAIN:
         column = batch.table.column(name)
         coded = pa.types.is_dictionary(column.type)

@@ -166,10 +166,19 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     for column in frame.columns:
         values = frame[column]
         if values.dtype == object and any(isinstance(v, np.ndarray) and v.ndim > 1 for v in values):
-            frame[column] = [None if v is None else np.asarray(v).ravel() for v in values]
+            frame[column] = [None if _absent(v) else np.asarray(v).ravel() for v in values]
     table = pa.Table.from_pandas(frame, preserve_index=False)
     attributes = {str(k): str(v) for k, v in frame.attrs.items()}
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **attributes})
+
+
+def _listed(inputs: str | Sequence[str]) -> tuple[str, ...]:
+    return (inputs,) if isinstance(inputs, str) else tuple(inputs)
+
+
+def _absent(cell: Any) -> bool:
+    """Whether a cell says that there is no hand: None, or the NaN that a merge leaves."""
+    return cell is None or (isinstance(cell, float) and cell != cell)
 
 
 def read_predictions(preds: Any) -> Predictions:
@@ -306,7 +315,7 @@ def write_predictions(
     units: str = "",
     joint_set: str = "",
     frame: str = "",
-    inputs: Sequence[str] = (),
+    inputs: str | Sequence[str] = (),
     method: str = "",
 ) -> None:
     """Write a predictions file in one call.
@@ -335,7 +344,7 @@ def write_predictions(
     SubmissionError
         HB112 for other shapes, HB113 for an unknown declaration, HB123 for NaN in a hand.
     """
-    declared = Declaration(track, units, joint_set, frame, tuple(inputs), method)
+    declared = Declaration(track, units, joint_set, frame, _listed(inputs), method)
     table = predictions_table(
         sample_id,
         right_joints,
@@ -376,7 +385,7 @@ def write_clips(
     scores: Float[np.ndarray, "clips classes"] | None = None,
     *,
     track: str | None = None,
-    inputs: Sequence[str] = (),
+    inputs: str | Sequence[str] = (),
     method: str = "",
 ) -> None:
     """Write a predictions file of an action track in one call.
@@ -392,7 +401,7 @@ def write_clips(
     scores
         (clips, classes): probabilities or logits; the highest wins, the first of equals.
     """
-    declared = Declaration(track, inputs=tuple(inputs), method=method)
+    declared = Declaration(track, inputs=_listed(inputs), method=method)
     write_table(path, clips_table(sample_id, label, scores, declared=declared))
 
 

@@ -15,6 +15,7 @@ from hand_bench import engine_numpy, errors_file, pairing
 from hand_bench.annotations import Annotations
 from hand_bench.array_types import Bool, Float
 from hand_bench.blocks import Canonical, sum_block
+from hand_bench.camera_views import VIEW_COLUMNS, View, view_of_row, views_of_samples
 from hand_bench.checks import ValueChecks
 from hand_bench.columns import strings
 from hand_bench.errors import Problem, SubmissionError
@@ -23,7 +24,6 @@ from hand_bench.predictions import open_for_track
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track
 from hand_bench.validation import declaration_problems
-from hand_bench.views import VIEW_COLUMNS, View, view_of_row, views_of_samples
 
 #: Column of the errors file -> name as printed, unit.
 _ERRORS = {

@@ -63,7 +63,9 @@ def result(evaluator: Scorer, protocol: str) -> Result:
         scores=scores,
         details=_details(track, tables),
         partial="; ".join(_partial(evaluator)),
-        intervals=reduce.intervals,
+        intervals=reduce.intervals
+        if any(s.ci95 for s in scores)
+        else "none: fewer than five sequences (or ten-second blocks) to resample",
         notes=_notes(evaluator, scores),
     )
 

@@ -10,9 +10,10 @@ import pytest
 from benchmark.conftest import as_arrays, as_float32
 from hand_bench import Evaluator, Result, SubmissionError, TrackError, evaluate, write_predictions
 from hand_bench.data import open_annotations
+from hand_bench.declaration import Declaration
 from hand_bench.geometry import camera_to_world, project
 from hand_bench.joint_sets import convert
-from hand_bench.predictions import read_predictions
+from hand_bench.predictions import open_predictions, predictions_table, read_predictions
 from hand_bench.tracks import DEMO
 
 
@@ -312,3 +313,49 @@ def test_another_tracks_file_is_refused(arrays, tmp_path):
         SubmissionError, match=r"HB113 p\.parquet: was written for track 'interhand26m'"
     ):
         evaluate(tmp_path / "p.parquet", track="demo")
+
+
+def test_crops_that_come_far_apart_score_as_when_they_come_together(world, monkeypatch):
+    arrays = as_arrays(as_float32(world.predictions(seed=4)))
+    rows = []
+    for side in ("right", "left"):
+        for k, name in enumerate(arrays["sample_id"]):
+            joints = arrays[f"{side}_joints"][k]
+            if not np.isnan(joints).any():
+                rows.append((name, side, joints.ravel()))
+
+    def crops(part):
+        ids, sides, joints = zip(*part, strict=True)
+        return pa.table({"sample_id": list(ids), "hand_side": list(sides), "joints": list(joints)})
+
+    together = Evaluator(DEMO, resamples=0).update(crops(rows)).scores()
+    monkeypatch.setattr("hand_bench.evaluator.COLLECTED", 64)
+    apart = Evaluator(DEMO, resamples=0)
+    for start in range(0, len(rows), 50):  # all right hands come before all left ones
+        apart.update(crops(rows[start : start + 50]))
+    found = apart.scores()
+    for one, other in zip(together, found, strict=True):
+        if one.metric != "acceleration error":  # neighbours must come together
+            assert (one.metric, one.value) == (other.metric, pytest.approx(other.value, rel=1e-9))
+
+
+def test_evaluators_of_different_methods_or_selections_do_not_merge(world):
+    arrays = as_arrays(as_float32(world.predictions(seed=4)))
+    half, rest = ({n: v[part] for n, v in arrays.items()} for part in (slice(40), slice(40, 80)))
+    relative = predictions_table(**rest, declared=Declaration(frame="root-relative"))
+    one = Evaluator(DEMO, resamples=0).update(half)
+    with pytest.raises(SubmissionError, match=r"HB113 .*declares frame 'root-relative'"):
+        Evaluator(DEMO, resamples=0).update(half).update(relative)
+    with pytest.raises(SubmissionError, match="HB113 shards: are of different tracks or select"):
+        one.merge(Evaluator(DEMO, limit=10))
+    before = one.scores().primary.value
+    assert one.merge(Evaluator(DEMO)).scores().primary.value == before
+
+
+def test_an_evaluator_with_a_whole_file_is_not_merged(world, tmp_path):
+    path = tmp_path / "preds.parquet"
+    write_predictions(path, **as_arrays(as_float32(world.predictions())), track="demo")
+    whole = Evaluator(DEMO, resamples=0)
+    whole.score_file(open_predictions(path))
+    with pytest.raises(SubmissionError, match="HB113 shards: hold a whole file"):
+        whole.merge(Evaluator(DEMO))

@@ -64,6 +64,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 #: Commands of the outer packages: name -> (extra that they need, one line of help).
 OUTER: dict[str, tuple[str, str]] = {
     "report": ("leaderboard", "Write a self-contained HTML report."),
+    "baselines": ("baselines", "Train, run and score the baseline models."),
 }
 
 

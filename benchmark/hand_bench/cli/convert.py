@@ -25,7 +25,7 @@ def convert(
     *,
     track: str,
     from_format: Annotated[str | None, Parameter(name="--from")] = None,
-    to_format: Annotated[str, Parameter(name="--to")] = "hand-bench",
+    to_format: Annotated[str | None, Parameter(name="--to")] = None,
     annotations: Path | None = None,
     hand_side: str | None = None,
     json: bool = False,
@@ -43,7 +43,8 @@ def convert(
     from_format
         Format of the file to read; guessed from the file where only one fits.
     to_format
-        Format of the file to write; `hand-bench convert ls` lists them.
+        Format of the file to write; `hand-bench convert ls` lists them. By default plain npz, csv
+        or json where the file's name ends so, else hand-bench's own.
     annotations
         Annotations file instead of the prepared one.
     hand_side
@@ -55,6 +56,9 @@ def convert(
 
     from hand_bench.formats import conversion
 
+    plain = target.suffix.lower().lstrip(".")
+    if to_format is None:
+        to_format = plain if plain in ("npz", "csv", "json") else "hand-bench"
     done = conversion.convert(
         source,
         target,

@@ -101,11 +101,12 @@ def sim_make(
         Folder; default: the data folder.
     """
     from hand_bench.sim.making import estimate, make
-    from hand_bench.sim.worlds import find_world
+    from hand_bench.sim.worlds import SIZES, find_world
 
     source = find_world(world)
-    pictures, megabytes = estimate(source, size) if size in ("mini", "small", "full") else (0, 0)
-    console.note(f"about {pictures:,} pictures, {megabytes:,.0f} MB")
+    if size in SIZES:
+        pictures, megabytes = estimate(source, size)
+        console.note(f"about {pictures:,} pictures, {megabytes:,.0f} MB")
     with console.progress_bar() as progress:
         folder = make(world, size=size, seed=seed, workers=workers, out=output, progress=progress)
     console.write(f"{world}: {folder}")

@@ -48,7 +48,7 @@ def prepare(root: str | Path, split: str, path: Path, progress: Progress) -> dic
         columns = _clips(rows, split)
     elif kind == "views":
         write(path.with_name(VIEWS), _images(root, source, rows))
-        columns = _instants(rows, split)
+        columns = _instants(source, rows, split)
     else:
         columns = _images(root, source, rows)
     write(path, columns)
@@ -75,7 +75,19 @@ def find_shards(root: Path, prefix: str, split: str) -> list[Path]:
         what = f"{len(found)} of {total} shards of {stem} are there."
         fix = "`hand-bench sim make WORLD` goes on where it stopped."
         raise DatasetError(Problem("HB203", str(root), what, "An interrupted run?", fix))
+    _require_one_run(root, found)
     return found
+
+
+def _require_one_run(root: Path, paths: list[Path]) -> None:
+    """Refuse shards of different worlds, versions, sizes or seeds: labels would not fit (HB203)."""
+    names = ("world", "version", "size", "seed")
+    runs = {tuple(shards.about(path).get(name, "") for name in names) for path in paths}
+    if len(runs) > 1:
+        shown = " and ".join(" ".join(run) for run in sorted(runs)[:2])
+        what = f"holds shards of different runs: {shown}."
+        fix = "`hand-bench sim make WORLD` with the size and seed that you want puts it right."
+        raise DatasetError(Problem("HB203", str(root), what, "An interrupted run?", fix))
 
 
 def _table(root: Path, table: str) -> tuple[Source, str, str]:
@@ -139,9 +151,7 @@ def _images(root: Path, source: Source, rows: pa.Table) -> dict[str, Any]:
 
 def _hand(source: Source, rows: pa.Table, side: str, K, size) -> dict[str, Any]:
     """Columns of one hand side: labels where there are any, else the exact joints."""
-    exact, absent = _floats(rows, f"{side}_joints")
-    labels, unlabelled = _floats(rows, f"{side}_label_joints")
-    joints = np.where(unlabelled[:, None], exact, labels).reshape(-1, 21, 3)
+    joints, absent = _labelled(source, rows, side)
     visible = _floats(rows, f"{side}_visible")[0] >= VISIBLE
     if source.planar:
         flat, missing = _floats(rows, f"{side}_joints_2d")
@@ -160,6 +170,21 @@ def _hand(source: Source, rows: pa.Table, side: str, K, size) -> dict[str, Any]:
         f"{side}_in_view": inside & present,
         f"{side}_mano": _floats(rows, f"{side}_mano"),
     }
+
+
+def _labelled(source: Source, rows: pa.Table, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (rows, 21, 3) and which hands have none: labels where there are any, else exact.
+
+    In train a hand that its annotator left out is not annotated; it is never the exact one.
+    """
+    exact, absent = _floats(rows, f"{side}_joints")
+    labels, unlabelled = _floats(rows, f"{side}_label_joints")
+    noisy = np.zeros(len(rows), bool)
+    if rows.column("sample_id")[0].as_py().split("/")[0].endswith(("train", "training")):
+        models = [source.labels.get(a or "", "exact") for a in rows.column("annotator").to_pylist()]
+        noisy = np.array([model != "exact" for model in models])
+    joints = np.where(unlabelled[:, None], exact, labels).reshape(-1, 21, 3)
+    return joints, absent | (noisy & unlabelled)
 
 
 def _clips(rows: pa.Table, table: str) -> dict[str, Any]:
@@ -190,7 +215,7 @@ def _clips(rows: pa.Table, table: str) -> dict[str, Any]:
     }
 
 
-def _instants(rows: pa.Table, table: str) -> dict[str, Any]:
+def _instants(source: Source, rows: pa.Table, table: str) -> dict[str, Any]:
     """One row per instant, joints in the world frame."""
     keys = list(
         zip(rows.column("sequence").to_pylist(), rows.column("frame").to_pylist(), strict=True)
@@ -206,9 +231,7 @@ def _instants(rows: pa.Table, table: str) -> dict[str, Any]:
         name: part.column(name).to_pylist() for name in _TEXTS if name != "camera"
     }
     for side in HAND_SIDES:
-        exact, absent = _floats(part, f"{side}_joints")
-        labels, unlabelled = _floats(part, f"{side}_label_joints")
-        joints = np.where(unlabelled[:, None], exact, labels).reshape(-1, 21, 3)
+        joints, absent = _labelled(source, part, side)
         world = np.einsum("nij,nkj->nki", pose[:, :3, :3], joints) + pose[:, None, :3, 3]
         present = np.repeat(~absent[:, None], 21, axis=1)
         columns |= {
@@ -221,6 +244,7 @@ def _instants(rows: pa.Table, table: str) -> dict[str, Any]:
         "sample_id": [f"{table}/{s}/{f:06d}" for s, f in zip(sequence, frame, strict=True)],
         "frame": frame,
         "time": frame / 30.0,
+        "interval": intervals((sequence,), frame, source.step, 30 / source.step),
         "hand_type_valid": np.ones(len(part), bool),
     }
 

@@ -5,6 +5,7 @@ of them are valid; what is not valid is NaN. `ANNOTATORS` lists them:
 
 ``exact``      the truth.
 ``manual``     people, once a second, every instant by itself; worse where few cameras see a joint.
+``people``     the same without the rhythm: any instant is labelled.
 ``machine``    InterHand2.6M's machine annotation, every frame: 2.78 mm on average
                (facts/interhand26m.md 1.7), slowly drifting; rarely two neighbouring fingers are
                exchanged for some frames.
@@ -150,6 +151,11 @@ def _manual(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
         # Two cameras make a point; where nobody sees it, the annotators leave it out.
         valid &= scene.seen.sum(axis=1) >= min(2, scene.seen.shape[1])
     return scene.joints + MANUAL_MM * _spread(scene) * _normal(rng, scene), valid
+
+
+def _people(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    found, _ = _manual(scene, rng)
+    return found, scene.there
 
 
 def _machine(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -331,6 +337,7 @@ Annotator = Callable[[Scene, np.random.Generator], tuple[np.ndarray, np.ndarray]
 ANNOTATORS: dict[str, Annotator] = {
     "exact": _exact,
     "manual": _manual,
+    "people": _people,
     "machine": _machine,
     "annotator": _annotator,
     "tracker": _tracker,

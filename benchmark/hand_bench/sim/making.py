@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hand_bench import data, files, shards
+from hand_bench.annotations import VIEWS
 from hand_bench.data import quiet
 from hand_bench.errors import HandBenchError, Problem, TrackError, unknown_name
 from hand_bench.sim.worlds import SIZES, VERSION, Source, find_world
@@ -96,12 +97,17 @@ def make(
     source = find_world(world)
     if size not in SIZES:
         raise TrackError(unknown_name("size", size, SIZES))
+    if seed < 0:
+        raise TrackError(Problem("HB301", "", f"seed {seed} is negative.", fix="Give 0 or more."))
     _require_sim()
     folder = Path(out) if out is not None else files.home() / source.name
     todo = [job for job in jobs(source, size, seed) if shards_differ(folder, job)]
     _require_room(folder, source, size, len(todo))
     total = len(jobs(source, size, seed))
     done = total - len(todo)
+    _require_own_folder(folder, source)
+    if todo:
+        _forget_annotations(folder, source)
     progress("making shards", done, total)
     for _ in _run(todo, folder, workers):
         done += 1
@@ -185,6 +191,26 @@ def make_shard(job: Job, folder: Path) -> str:
     (folder / "data").mkdir(parents=True, exist_ok=True)
     shards.write(folder / job.file, rows, job.about)
     return job.file
+
+
+def _require_own_folder(folder: Path, source: Source) -> None:
+    """Refuse a folder in which another world lies: files of the same names would be replaced."""
+    for path in (folder / "data").glob("*.parquet"):
+        other = shards.about(path).get("world", source.name)
+        if other != source.name:
+            fix = f"Give a folder for each world, e.g. -o {folder / source.name}."
+            raise HandBenchError(
+                Problem("HB402", str(folder), f"holds the world {other}.", fix=fix)
+            )
+
+
+def _forget_annotations(folder: Path, source: Source) -> None:
+    """Remove annotations of pictures that are about to be replaced: they would not fit them."""
+    for manifest in data.prepared():
+        if manifest["dataset"] == source.name and Path(manifest["root"]) == folder.resolve():
+            where = data.folder(source.name, manifest["split"])
+            for name in ("annotations.parquet", VIEWS):
+                (where / name).unlink(missing_ok=True)
 
 
 def _remove_others(folder: Path, source: Source, size: str, seed: int) -> None:

@@ -118,7 +118,7 @@ SOURCES: dict[str, Source] = {
                 test=(_A(4, 6, 1, 5, 2), _A(4, 6, 4, 16, 2), _A(12, 9, 4, 20, 3)),
             ),
             backgrounds=("studio",),
-            labels={"human": "manual", "machine": "machine"},
+            labels={"human": "people", "machine": "machine"},
         ),
         Source(
             "handsim-assemblyhands",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hand_bench.sim.worlds import SIBLINGS, VERSION
 from hand_bench.tracks.track import Track
 
+_PLANAR = "both hands, 21 joints each in 2D, pixels of the picture (its size is in the inputs)"
 _STRATA = {"hand_type", "annotator", "action"}
 
 
@@ -24,6 +25,7 @@ def sibling(real: Track) -> Track:
         truth="public",
         source=f"HandSim, version {VERSION}: procedural hands; says nothing about real data",
         licence="Apache-2.0",
+        predicts=_PLANAR if real.kind == "pose-2d" else real.predicts,
         obtain=f"hand-bench sim make {name}",
         split_rule=f"made from the seed: people of {split} are in no other split",
         counts="as many as its size (mini, small, full) makes",

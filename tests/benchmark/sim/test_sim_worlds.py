@@ -328,3 +328,46 @@ def test_the_commands_list_describe_and_preview_worlds(tmp_path, capsys):
 
     with Image.open(io.BytesIO((tmp_path / "sheet.png").read_bytes())) as sheet:
         assert sheet.size == (6 * 256, 4 * 256)
+
+
+def test_an_interrupted_run_with_another_seed_leaves_no_truth_of_other_pictures(
+    tmp_path, home, monkeypatch
+):
+    make("handsim-stb", size="mini", workers=1, out=tmp_path)
+    original = making.make_shard
+
+    def stop_after_one(job, folder):
+        if (folder / job.file).is_file() and shards.about(folder / job.file)["seed"] == "1":
+            raise KeyboardInterrupt
+        original(job, folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "make_shard", stop_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        make("handsim-stb", size="mini", seed=1, workers=1, out=tmp_path)
+    assert not [m for m in data.prepared() if m["dataset"] == "handsim-stb"]
+    monkeypatch.setattr(making, "make_shard", original)
+    make("handsim-stb", size="mini", seed=1, workers=1, out=tmp_path)
+    assert {m["release"] for m in data.prepared()} == {"HandSim 1, size mini, seed 1"}
+
+
+def test_shards_of_two_seeds_are_not_one_table(tmp_path, home):
+    source = SOURCES["handsim-stb"]
+    (job,) = [j for j in jobs(source, "mini") if j.split == "test"]
+    for number, seed in ((0, 0), (1, 1)):
+        part = Job(job.world, job.size, seed, job.prefix, job.split, number, 2,
+                   job.recordings[number : number + 1])  # fmt: skip
+        make_shard(part, tmp_path)
+    with pytest.raises(DatasetError, match="HB203 .*holds shards of different runs"):
+        data.prepare("handsim-stb", tmp_path, split="test")
+
+
+def test_two_worlds_do_not_share_a_folder(tmp_path, home):
+    make("handsim-stb", size="mini", workers=1, out=tmp_path)
+    with pytest.raises(HandBenchError, match="HB402 .*holds the world handsim-stb"):
+        make("handsim-rhd", size="mini", workers=1, out=tmp_path)
+
+
+def test_a_negative_seed_is_refused(home):
+    with pytest.raises(TrackError, match="seed -1 is negative"):
+        make("handsim-stb", seed=-1)
