@@ -358,13 +358,13 @@ def test_shards_of_two_seeds_are_not_one_table(tmp_path, home):
         part = Job(job.world, job.size, seed, job.prefix, job.split, number, 2,
                    job.recordings[number : number + 1])  # fmt: skip
         make_shard(part, tmp_path)
-    with pytest.raises(DatasetError, match="HB203 .*holds shards of different runs"):
+    with pytest.raises(DatasetError, match=r"HB203 .*holds shards of different runs"):
         data.prepare("handsim-stb", tmp_path, split="test")
 
 
 def test_two_worlds_do_not_share_a_folder(tmp_path, home):
     make("handsim-stb", size="mini", workers=1, out=tmp_path)
-    with pytest.raises(HandBenchError, match="HB402 .*holds the world handsim-stb"):
+    with pytest.raises(HandBenchError, match=r"HB402 .*holds the world handsim-stb"):
         make("handsim-rhd", size="mini", workers=1, out=tmp_path)
 
 
