@@ -63,3 +63,33 @@ def skeleton_track(_prepared, monkeypatch) -> Annotations:
     """A prepared track "demo" without pictures: its annotations."""
     monkeypatch.setenv("HAND_BENCH_HOME", str(_prepared))
     return data.open_annotations(find_track("demo"), None)
+
+
+@pytest.fixture(scope="session")
+def _mini_home(tmp_path_factory):
+    from hand_bench.sim.making import make
+
+    home = tmp_path_factory.mktemp("worlds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HAND_BENCH_HOME", str(home))
+        make("handsim-interhand26m", size="mini", workers=1)
+    return home
+
+
+@pytest.fixture
+def mini_world(_mini_home, monkeypatch):
+    """The data folder with HandSim's look-alike of InterHand2.6M, size mini."""
+    monkeypatch.setenv("HAND_BENCH_HOME", str(_mini_home))
+    return _mini_home
+
+
+@pytest.fixture
+def tiny_preset(monkeypatch):
+    """A preset "tiny" of InterNet: a network of milliseconds."""
+    from hand_baselines.internet import config
+
+    tiny = config.InterNetConfig(
+        18, 0.125, input_size=32, bins=8, hidden=8, branch_hidden=16, sigma=1.0
+    )
+    monkeypatch.setitem(config.PRESETS, "tiny", tiny)
+    return tiny

@@ -1,0 +1,169 @@
+"""Model cards: what a folder of weights is, from its record and the scores of the harness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hand_bench import files
+from hand_bench.results import Result, Score
+
+#: What a card shows, where a result has it: (protocol, metric).
+SHOWN = (
+    ("official", "MPJPE"),
+    ("official", "MRRPE"),
+    ("official", "handedness accuracy"),
+    ("recommended", "AUC(0-50)"),
+    ("recommended", "MPJPE"),
+    ("recommended", "PA-MPJPE"),
+    ("recommended", "hand AP"),
+    ("recommended", "hand recall"),
+)
+SUBSETS = ("all", "SH", "IH")
+_FLOORS = (
+    "The floors look at boxes only (`hand_baselines/floors.py`). They are given the box of each "
+    "hand where the dataset has one, so they know which hands are there; the model is not.",
+    "",
+)
+
+
+def card(
+    name: str,
+    record: Mapping[str, Any],
+    result: Result,
+    *,
+    size: int,
+    floors: Mapping[str, Result] | None = None,
+    title: str = "",
+) -> str:
+    """Return the card in Markdown.
+
+    Parameters
+    ----------
+    name, title
+        Name of the folder, and what the model is.
+    record
+        Of the training (`training.train`).
+    result
+        Scores of the harness.
+    size
+        Bytes of the weights.
+    floors
+        Scores of predictors that look at boxes only, for comparison (`floors.FLOORS`).
+    """
+    data, options = record["data"], record["options"]
+    track = result.track["name"]
+    lines = [
+        *("---", "license: apache-2.0", "tags:", "- hand-pose-estimation", "---"),
+        *(f"# {name}", "", title, ""),
+        f"Trained for {record['minutes']:g} minutes ({record['steps']:,} steps, "
+        f"{record['epochs']:.2f} epochs) on {_device(record)}, on {_procedural(data)}. "
+        f"Initial weights: {record['initial_weights']}; no ImageNet weights, no real pictures. "
+        "It shows that the training, prediction and scoring work; it is no state of the art and "
+        "says nothing about real pictures.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| model, preset | {record['model']}, `{record['preset']}` |",
+        f"| parameters | {record['parameters']:,}; {size / 2**20:.1f} MiB in half precision |",
+        f"| training data | {data['dataset']}, {data['split']}, {data['samples']:,} pictures "
+        f"({data.get('release', 'unknown release')}) |",
+        f"| annotations | sha256 `{data['sha256'][:16]}...` |",
+        f"| device | {_device(record)}, precision {record['precision']} |",
+        f"| time | {record['minutes']:g} minutes, {record['images_per_second']:g} pictures/s |",
+        f"| optimisation | Adam, batch {options['batch']}, rate {options['learning_rate']:g}, "
+        f"{options['schedule']}, pose loss `{options['pose_loss']}`, seed {options['seed']} |",
+        "| commit | see `record.json` |",
+        "| all options, versions, data hash | `record.json`; losses: `log.csv` |",
+        "",
+        f"## Scores on `{track}`",
+        "",
+        "By the harness (`result.json`), 95 % intervals by a bootstrap over sequences. "
+        f"Given to the model: {', '.join(result.predictions.get('inputs', [])) or _inputs(record)}."
+        " Without a measured depth both wrists are put at the mean depth of the training wrists; "
+        "wrist-relative errors contain what that does to sizes.",
+        "",
+        *_table(result, floors or {}),
+        "",
+        *(_FLOORS if floors else ()),
+        "## Use",
+        "",
+        "```",
+        f"hand-bench baselines predict {name} --track {track} -o preds.parquet",
+        f"hand-bench evaluate preds.parquet --track {track}",
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def shareable(result: Result) -> Result:
+    """Return a result without the places of files on the machine that made it."""
+
+    def names(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: Path(v).name if k == "path" and v else v for k, v in part.items()}
+
+    return replace(
+        result,
+        predictions=names(result.predictions),
+        annotations=names(result.annotations),
+    )
+
+
+def write_card(
+    folder: str | Path, *, floors: Mapping[str, Result] | None = None, title: str = ""
+) -> Path:
+    """Write the card of a folder with weights, ``record.json`` and ``result.json``."""
+    folder = Path(folder)
+    record = json.loads((folder / "record.json").read_text("utf-8"))
+    result = Result.load(folder / "result.json")
+    size = (folder / "model.safetensors").stat().st_size
+    path = folder / "README.md"
+    with files.replacing(path) as temporary:
+        text = card(folder.name, record, result, size=size, floors=floors, title=title)
+        temporary.write_text(text, "utf-8")
+    return path
+
+
+def _table(result: Result, floors: Mapping[str, Result]) -> list[str]:
+    columns = ["protocol", "metric", "subset", "this model", *floors]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for protocol, metric in SHOWN:
+        for subset in SUBSETS:
+            own = _find(result, protocol, metric, subset)
+            if own is None or own.value is None:
+                continue
+            others = [_find(floor, protocol, metric, subset) for floor in floors.values()]
+            unit = own.unit or "%"
+            cells = [protocol, f"{metric}, {unit}", subset, *map(_cell, (own, *others))]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(score: Score | None) -> str:
+    if score is None or score.value is None:
+        return ""
+    interval = score.interval_text()
+    return f"{score.text()} ({interval})" if interval else score.text()
+
+
+def _find(result: Result, protocol: str, metric: str, subset: str) -> Score | None:
+    key = (protocol, metric, subset)
+    return next((s for s in result if (s.protocol, s.metric, s.subset) == key), None)
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    device, count = record["device"], record["devices"]
+    return f"{count} x {device}" if count > 1 else device
+
+
+def _procedural(data: Mapping[str, Any]) -> str:
+    what = "procedural pictures" if str(data["dataset"]).startswith("handsim") else "pictures"
+    return f"{data['samples']:,} {what} of {data['dataset']} ({data['split']})"
+
+
+def _inputs(record: Mapping[str, Any]) -> str:
+    return "the standard boxes"

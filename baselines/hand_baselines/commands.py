@@ -1,0 +1,300 @@
+"""The command `hand-bench baselines`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from hand_bench.cli import console
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+
+app = App(
+    name="baselines",
+    help="Train, run and score the baseline models.",
+    result_action="return_value",
+    default_parameter=Parameter(negative=()),
+)
+
+
+@app.command(name="ls")
+def baselines_ls(*, json: bool = False) -> None:
+    """List the models, and the weights that are in the repository.
+
+    Parameters
+    ----------
+    json
+        One JSON object instead of a table.
+    """
+    from hand_baselines.models import MODELS
+    from hand_baselines.weights import shipped
+
+    if json:
+        models = {n: {"title": m.title, "presets": m.presets()} for n, m in MODELS.items()}
+        console.write_json({"models": models, "weights": shipped()})
+        return
+    table = console.table("", "model", "presets", "what it is")
+    for name, model in MODELS.items():
+        table.add_row(name, ", ".join(model.presets()), model.title)
+    console.out().print(table)
+    console.write(f"weights: {', '.join(shipped()) or 'none'}")
+
+
+@app.command(name="show")
+def baselines_show(name: str, /) -> None:
+    """Print the card of weights, or describe a model.
+
+    Parameters
+    ----------
+    name
+        Model, folder of weights, or name of shipped weights.
+    """
+    from hand_baselines.models import MODELS
+    from hand_baselines.weights import find_weights
+
+    if name not in MODELS:
+        folder = find_weights(name)
+        card = folder / "README.md"
+        shown = card if card.is_file() else folder / "config.json"
+        console.write(shown.read_text("utf-8").rstrip())
+        return
+    import torch
+
+    from hand_baselines.resnet import parameter_count
+
+    model = MODELS[name]
+    console.write(model.title)
+    for preset in model.presets():
+        with torch.device("meta"):
+            count = parameter_count(model.network_class()(model.preset(preset)))
+        console.write(f"{preset:8} {count:,} parameters")
+        for key, value in vars(model.preset(preset)).items():
+            console.write(f"    {key:16} {value}")
+        for key, value in model.options.get(preset, {}).items():
+            console.write(f"    training: {key:16} {value}")
+
+
+@app.command(name="train")
+def baselines_train(
+    name: str,
+    /,
+    *,
+    data: str,
+    output: Output,
+    preset: str = "small",
+    steps: int | None = None,
+    minutes: float | None = None,
+    images: Path | None = None,
+    hands: Literal["all", "single", "interacting"] = "all",
+    annotators: tuple[str, ...] = (),
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    schedule: Literal["steps", "cosine"] | None = None,
+    pose_loss: Literal["heatmap", "integral"] | None = None,
+    clip: float | None = None,
+    precision: Literal["no", "fp16", "bf16"] | None = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    save_every: int | None = None,
+    validated: int | None = None,
+    seed: int | None = None,
+    no_score: bool = False,
+) -> None:
+    """Train a model on a track's training data, then predict and score the track.
+
+    Parameters
+    ----------
+    name
+        Model.
+    data
+        Track whose dataset is trained on.
+    output
+        Folder of the run; the same command goes on with a run that was interrupted.
+    preset
+        Configuration, and the options that go with it.
+    steps, minutes
+        When it ends; one of the two.
+    images
+        Folder of pictures; default: where the dataset was prepared.
+    hands
+        Pictures of single hands, of interacting ones, or all.
+    annotators
+        Only labels of these annotators (human, machine).
+    batch, learning_rate, schedule, pose_loss, clip, precision
+        Where they differ from the preset's.
+    workers, threads
+        Processes that read pictures, and threads that compute on a processor.
+    save_every
+        Steps between saved states.
+    validated
+        Validation samples scored while training; 0: none.
+    seed
+        Of everything that is drawn.
+    no_score
+        Leave out the prediction and scoring at the end.
+    """
+    given = dict(locals())
+    from hand_baselines import runs
+    from hand_baselines.models import find_model
+
+    options: dict[str, Any] = runs.options_of(given)
+    result = runs.run(
+        find_model(name),
+        data,
+        preset,
+        output,
+        images=images,
+        hands=hands,
+        annotators=annotators,
+        validated=runs.VALIDATED if validated is None else validated,
+        score=not no_score,
+        **options,
+    )
+    if result is not None:
+        console.write(str(result))
+    console.write(str(output))
+
+
+@app.command(name="predict")
+def baselines_predict(
+    name: str,
+    /,
+    *,
+    track: str,
+    output: Output,
+    annotations: Path | None = None,
+    images: Path | None = None,
+    batch: int = 32,
+    workers: int = 1,
+    device: str | None = None,
+) -> None:
+    """Answer a track; an interrupted prediction goes on where it stopped.
+
+    Parameters
+    ----------
+    name
+        Folder of weights, or name of shipped ones.
+    track
+        Name of the track.
+    output
+        Predictions file to write.
+    annotations
+        Annotations file; default: the prepared ones.
+    images
+        Folder of pictures; default: where the dataset was prepared.
+    batch, workers, device
+        Samples at once, processes that read pictures, and what computes.
+    """
+    from hand_baselines.prediction import predict
+    from hand_baselines.weights import load_weights
+
+    with console.progress_bar() as progress:
+        rows = predict(
+            load_weights(name),
+            track,
+            output,
+            annotations=annotations,
+            images=images,
+            batch=batch,
+            workers=workers,
+            device=device,
+            progress=progress,
+        )
+    console.write(f"{output}: {rows:,} samples")
+
+
+@app.command(name="eval")
+def baselines_eval(
+    name: str,
+    /,
+    *,
+    track: str,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    annotations: Path | None = None,
+    images: Path | None = None,
+    workers: int = 1,
+    json: bool = False,
+) -> None:
+    """Predict a track and score the file.
+
+    Parameters
+    ----------
+    name
+        Folder of weights, or name of shipped ones.
+    track
+        Name of the track.
+    output
+        Where the predictions are kept; default: they are not.
+    annotations, images
+        Default: the prepared ones.
+    workers
+        Processes that read pictures.
+    json
+        The result as JSON instead of lines.
+    """
+    import tempfile
+
+    from hand_baselines.prediction import predict
+    from hand_baselines.weights import load_weights
+    from hand_bench.evaluator import evaluate
+
+    with tempfile.TemporaryDirectory() as folder, console.progress_bar() as progress:
+        path = output or Path(folder) / f"{Path(name).name}.parquet"
+        options: dict[str, Any] = {"annotations": annotations, "progress": progress}
+        predict(load_weights(name), track, path, images=images, workers=workers, **options)
+        result = evaluate(path, track=track, units="mm", **options)
+    if json:
+        console.write_json(result.to_json())
+    else:
+        console.write(str(result))
+
+
+@app.command(name="bench")
+def baselines_bench(
+    name: str,
+    /,
+    *,
+    preset: str = "small",
+    batch: tuple[int, ...] = (1, 16),
+    precision: tuple[Literal["fp32", "fp16", "bf16"], ...] = ("fp32",),
+    threads: int = 0,
+    device: str | None = None,
+    json: bool = False,
+) -> None:
+    """Measure a network: parameters, operations, latency, throughput and peak memory.
+
+    Parameters
+    ----------
+    name
+        Model.
+    preset
+        Its configuration.
+    batch, precision
+        What is measured, one row for each pair.
+    threads
+        Of a processor; 0: torch's own choice.
+    device
+        cpu, cuda, ...; default: the best one.
+    json
+        One JSON object instead of a table.
+    """
+    from hand_baselines.models import find_model
+    from hand_baselines.timing import measure
+
+    found = measure(find_model(name), preset, batch, precision, threads=threads, device=device)
+    if json:
+        console.write_json(found)
+        return
+    console.write(
+        f"{name} {preset}: {found['parameters']:,} parameters, "
+        f"{found['gflops']:.2f} GFLOP a picture, {found['device']}"
+    )
+    numbers = ("batch", "ms a batch", "pictures/s", "peak MB")
+    table = console.table("", "precision", *numbers, right=numbers)
+    for row in found["rows"]:
+        memory = "n/a" if row["peak_mb"] is None else f"{row['peak_mb']:,.0f}"
+        cells = (str(row["batch"]), f"{row['ms']:.1f}", f"{row['images_per_second']:.1f}", memory)
+        table.add_row(row["precision"], *cells)
+    console.out().print(table)

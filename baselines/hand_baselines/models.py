@@ -1,0 +1,151 @@
+"""The models as values: what each is made of, how its crops are cut, how it is trained and read."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from hand_baselines.augmentation import INTERNET, Ranges
+from hand_baselines.crops import integer_square_box
+from hand_baselines.samples import Crops
+from hand_bench.errors import BaselineError, unknown_name
+from hand_bench.geometry import square_box
+
+Box = Callable[[np.ndarray], np.ndarray]
+#: (network, its output, the batch, facts of the weights) -> columns of predictions.
+Answer = Callable[..., dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model.
+
+    A network has `config`, `targets(batch)`, `losses(output, targets)` (a named tuple of terms with
+    their `total`) and `decode(output, batch)`.
+
+    Attributes
+    ----------
+    name, title
+        "internet", and one line about it.
+    package
+        Its module; classes and presets are looked up there when they are needed.
+    network, config
+        Names of its classes.
+    box
+        Config -> the square box of a box.
+    ranges
+        How far random views go in training.
+    options
+        Preset -> options of training that differ from the defaults.
+    inputs
+        What a prediction declares that it was given.
+    """
+
+    name: str
+    title: str
+    package: str
+    network: str
+    config: str
+    box: Callable[[Any], Box]
+    ranges: Ranges | None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ("boxes:standard", "root_depth:none")
+
+    def network_class(self) -> type[nn.Module]:
+        """Return the class of its network."""
+        return getattr(importlib.import_module(f"{self.package}.model"), self.network)
+
+    def config_class(self) -> type:
+        """Return the class of its configuration."""
+        return getattr(importlib.import_module(f"{self.package}.config"), self.config)
+
+    def preset(self, name: str) -> Any:
+        """Return a configuration by name; HB301 for an unknown one."""
+        return importlib.import_module(f"{self.package}.config").preset(name)
+
+    def presets(self) -> list[str]:
+        """Return the names of its configurations."""
+        return list(importlib.import_module(f"{self.package}.config").PRESETS)
+
+    def answer(self) -> Answer:
+        """Return what turns its output into columns of predictions."""
+        return importlib.import_module(f"{self.package}.predict").answer
+
+    def crops(self, config: Any, augmentation: float | None = None) -> Crops:
+        """Return how crops are cut for a configuration.
+
+        With `augmentation` views are random; it is a factor on shifts, scales and turns.
+        """
+        ranges = self.ranges
+        if augmentation is None:
+            ranges = None
+        elif ranges is not None:
+            names = ("shift", "scale", "turn")
+            ranges = replace(ranges, **{n: augmentation * getattr(ranges, n) for n in names})
+        return Crops(self.box(config), config.input_size, ranges)
+
+
+def _square(config: Any) -> Box:
+    return partial(square_box, expansion=config.expansion)
+
+
+def _whole_pixels(config: Any) -> Box:
+    return partial(integer_square_box, expansion=config.expansion, smallest=config.smallest_crop)
+
+
+#: InterNet's official schedule: Adam, a tenth after epochs 15 and 17 of 20.
+_PAPER = {"batch": 16, "learning_rate": 1e-4, "schedule": "steps", "drops": (0.75, 0.85)}
+#: What 20 minutes on a processor have time for: about two epochs of small steps.
+_SMALL = {
+    "batch": 8,
+    "learning_rate": 1e-3,
+    "head_rate": 10.0,
+    "schedule": "cosine",
+    "warmup": 100,
+    "pose_loss": "integral",
+    "augmentation": 0.3,
+}
+MODELS: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model(
+            "internet",
+            "InterNet: both hands from one crop (Moon et al., ECCV 2020)",
+            "hand_baselines.internet",
+            "InterNet",
+            "InterNetConfig",
+            _square,
+            INTERNET,
+            {"paper": _PAPER, "small": _SMALL},
+        ),
+        Model(
+            "svegonet",
+            "SVEgoNet: one egocentric grey picture (Ohkawa et al., CVPR 2023)",
+            "hand_baselines.svegonet",
+            "SVEgoNet",
+            "SVEgoNetConfig",
+            _whole_pixels,
+            INTERNET,
+            {"paper": _PAPER, "small": _SMALL},
+        ),
+    )
+}
+
+
+def find_model(name: str) -> Model:
+    """Return a model by name.
+
+    Raises
+    ------
+    BaselineError
+        HB301 with the nearest name otherwise.
+    """
+    if name not in MODELS:
+        raise BaselineError(unknown_name("model", name, list(MODELS)))
+    return MODELS[name]

@@ -1,0 +1,102 @@
+"""Timing of networks: parameters, operations, latency and throughput, peak memory.
+
+A pass is a forward pass without gradients on random crops, pictures not read. Latency is the median
+of `PASSES` passes after `WARM` that do not count. Operations are those that torch counts (matrix
+products and convolutions, two for each multiply-add). Peak memory is the device's where it is a
+GPU; on a processor it is the most that the process ever held, weights and libraries included.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hand_baselines.models import Model
+from hand_baselines.resnet import parameter_count
+from hand_baselines.training import device_name
+
+PASSES, WARM = 5, 2
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@torch.no_grad()
+def measure(
+    model: Model,
+    preset: str,
+    batches: Sequence[int] = (1, 16),
+    precisions: Sequence[str] = ("fp32",),
+    *,
+    threads: int = 0,
+    device: str | None = None,
+) -> dict[str, Any]:
+    """Measure a network with random weights.
+
+    Parameters
+    ----------
+    model, preset
+        What is measured.
+    batches, precisions
+        Every pair gives a row; fp16 and bf16 by automatic casting.
+    threads, device
+        Of a processor (0: as it is), and what computes.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    if threads:
+        torch.set_num_threads(threads)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = model.network_class()(model.preset(preset)).to(place).eval()
+    side = model.preset(preset).input_size
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, side, side, device=place))
+    rows = []
+    for precision in precisions:
+        for size in batches:
+            images = torch.rand(size, 3, side, side, device=place)
+            seconds = _median(network, images, PRECISIONS[precision])
+            rows.append(
+                {
+                    "precision": precision,
+                    "batch": size,
+                    "ms": round(1000 * seconds, 3),
+                    "images_per_second": round(size / seconds, 2),
+                    "peak_mb": _peak(place),
+                }
+            )
+    return {
+        "parameters": parameter_count(network),
+        "gflops": round(counter.get_total_flops() / 1e9, 3),
+        "device": device_name(place),
+        "rows": rows,
+    }
+
+
+def _median(network: torch.nn.Module, images: torch.Tensor, kind: torch.dtype) -> float:
+    place = images.device
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+    times = []
+    for _ in range(WARM + PASSES):
+        start = time.perf_counter()
+        with torch.autocast(place.type, kind, enabled=kind != torch.float32):
+            network(images)
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[WARM:])
+
+
+def _peak(place: torch.device) -> float | None:
+    if place.type == "cuda":
+        return torch.cuda.max_memory_allocated(place) / 1e6
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held / 1e6 if sys.platform == "darwin" else held / 1e3

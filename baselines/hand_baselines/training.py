@@ -1,0 +1,635 @@
+"""Training: one loop for all models, that goes on after a kill as if nothing had happened.
+
+Conventions
+-----------
+A step is one batch. What a step does depends on the seed and its number alone: the order of samples
+and their random views (`samples.Order`, `samples.HandCrops`), the random numbers of the network,
+the learning rate. So a run that was killed and continues from its last saved state gives the same
+weights, bit for bit on the same machine with the same number of threads and processes.
+
+``state.pt`` holds weights, optimiser, counters and the open window of the log; it is replaced
+atomically every `save_every` steps, before and after every evaluation and at the end. Rows of the
+log beyond the saved state are dropped when a run continues.
+
+With `minutes` the number of steps is set after `MEASURED` steps, from their throughput, and saved
+at once; from then on it is fixed. A run that is killed before that measures again.
+
+Files of a run: ``state.pt``, ``log.csv``, ``log.json`` (one object a line), ``loss.png`` (where
+matplotlib is installed), ``record.json``, ``last/`` and ``best/`` (weights).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from hand_baselines.heads import soft_argmax_3d
+from hand_baselines.models import Model
+from hand_baselines.resnet import parameter_count
+from hand_baselines.samples import HandCrops, Order
+from hand_baselines.weights import save_weights
+from hand_bench import files
+from hand_bench.errors import BaselineError, Problem
+from hand_bench.version import __version__
+
+Progress = Callable[[str, int, int], None]
+STATE, RECORD = "state.pt", "record.json"
+#: Throughput is measured over these steps; the first of them warm up.
+MEASURED, WARMING = 40, 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    steps, minutes
+        When it ends; one of the two. Minutes do not count evaluations.
+    batch
+        Samples of a step, on each device.
+    learning_rate, head_rate
+        Adam's; the layers that give the heatmaps learn `head_rate` times faster. They start at
+        0.001 and have to reach the scale at which a softmax, or a peak of 255, shows anything.
+    pose_loss
+        "heatmap": the papers', squares of heatmaps. "integral": the distance of the heatmaps'
+        expected places (softmax) to the true ones, in bins, with the relative depth of the wrists
+        at a tenth (Sun et al., Integral human pose regression, ECCV 2018; its volumes are read by
+        expectation). Squares of heatmaps with peaks of 255 need thousands of steps before anything
+        is seen in them; expected places learn from the first on.
+    augmentation
+        Factor on the shifts, scales and turns of random views.
+    schedule
+        "steps": a tenth at each of `drops` (parts of the training); "cosine": falls to 0.
+    warmup
+        Steps over which the rate rises to its full value.
+    clip
+        Largest norm of the gradient; 0: as it is.
+    precision
+        "no" (float32), "fp16" or "bf16".
+    workers
+        Processes that read pictures; 0: none but the training one.
+    threads
+        Of torch on a processor; 0: torch's own choice.
+    save_every, log_every
+        Steps between saved states, and between rows of the log.
+    evaluate_every
+        Steps between evaluations; 0: after every epoch. There is always one at the end.
+    seed
+        Of everything that is drawn.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 16
+    learning_rate: float = 1e-4
+    head_rate: float = 1.0
+    pose_loss: Literal["heatmap", "integral"] = "heatmap"
+    augmentation: float = 1.0
+    schedule: Literal["steps", "cosine"] = "steps"
+    drops: tuple[float, ...] = (0.75, 0.85)
+    warmup: int = 50
+    clip: float = 0.0
+    precision: Literal["no", "fp16", "bf16"] = "no"
+    workers: int = 1
+    threads: int = 0
+    save_every: int = 200
+    log_every: int = 20
+    evaluate_every: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            problem = Problem("HB302", "training", "ends by steps or by minutes: give one of them.")
+            raise BaselineError(problem)
+
+    def rate(self, step: int, total: int | None) -> float:
+        """Return the learning rate of a step; `total` is not known before it is measured."""
+        rise = min(1.0, (step + 1) / max(self.warmup, 1))
+        part = step / total if total else 0.0
+        if self.schedule == "cosine":
+            return self.learning_rate * rise * (1 + math.cos(math.pi * part)) / 2
+        return self.learning_rate * rise * 0.1 ** sum(part >= drop for drop in self.drops)
+
+
+@dataclass
+class Job:
+    """What is trained on what.
+
+    Attributes
+    ----------
+    model, preset, network
+        The network with its first weights.
+    data, order
+        Crops with labels, and their order.
+    facts
+        What the weights need besides (see `weights`).
+    about
+        What the record says of the data.
+    evaluate
+        Scores the network: (its value, larger is better; what to print).
+    """
+
+    model: Model
+    preset: str
+    network: nn.Module
+    data: HandCrops
+    order: Order
+    facts: Mapping[str, Any]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    evaluate: Callable[[nn.Module], tuple[float, dict[str, float]]] | None = None
+
+
+@dataclass
+class State:
+    """Where a run is; all of it is saved."""
+
+    step: int = 0
+    total: int | None = None
+    seconds: float = 0.0
+    images_seconds: float = 0.0
+    evaluated: int = 0
+    best: float = -math.inf
+    best_step: int = 0
+    kills: int = 0
+
+
+def train(
+    job: Job,
+    out: str | Path,
+    options: Options,
+    *,
+    accelerator: Any = None,
+    after_step: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Train, or go on with a run that was killed; return the record.
+
+    Parameters
+    ----------
+    out
+        Folder of the run.
+    accelerator
+        An `accelerate.Accelerator`; default: a new one of the options' precision.
+    after_step
+        Called with the number of steps done (tests kill the run here).
+
+    Raises
+    ------
+    BaselineError
+        HB402 where the folder holds another run, or the loss is not finite.
+    """
+    out = Path(out)
+    accelerator = accelerator or make_accelerator(options)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    parts, chief = accelerator.num_processes, accelerator.is_main_process
+    optimizer = torch.optim.Adam(_groups(job.network, options), options.learning_rate)
+    saved = _open_state(out, job, options, parts)
+    state, window = State(total=options.steps), Window()
+    network, optimizer = accelerator.prepare(job.network.train(), optimizer)
+    plain = accelerator.unwrap_model(network)
+    if saved is not None:
+        state, window = _restore(saved, plain, optimizer, accelerator)
+        state.kills += 1
+    log = Log(out, state.step) if chief else None
+    per_epoch = job.order.steps_per_epoch(options.batch * parts)
+    due = options.evaluate_every or per_epoch
+
+    def save() -> None:
+        if chief:
+            _save_state(out, job, options, parts, state, window, plain, optimizer, accelerator)
+
+    def evaluate() -> None:
+        if chief and job.evaluate is not None:
+            save()
+            scores = _evaluate(job, plain, out, state)
+            log.write({"step": state.step, "seconds": state.seconds, **scores})  # pyright: ignore
+        elif chief:
+            save_weights(out / "last", job.model, job.preset, plain, job.facts)
+        state.evaluated = state.step
+        save()
+        accelerator.wait_for_everyone()
+
+    losses = integral_losses if options.pose_loss == "integral" else plain.losses
+    batches = _loader(job, options, state.step, accelerator)
+    with _progress(chief) as progress:
+        while True:
+            finished = state.total is not None and state.step >= state.total
+            if state.evaluated < state.step and (finished or state.step % due == 0):
+                evaluate()
+            if finished:
+                break
+            start = time.perf_counter()
+            rate = _set_rate(optimizer, options, state)
+            torch.manual_seed(hash((options.seed, state.step, accelerator.process_index)))
+            batch = {k: v.to(accelerator.device) for k, v in next(batches).items()}
+            with accelerator.autocast():
+                output = network(batch["image"])
+            terms = losses(output, plain.targets(batch))
+            optimizer.zero_grad()
+            accelerator.backward(terms.total)
+            norm = accelerator.clip_grad_norm_(network.parameters(), options.clip or math.inf)
+            optimizer.step()
+            window.add(terms, norm)
+            state.step += 1
+            state.seconds += time.perf_counter() - start
+            if state.step == MEASURED and state.total is None:
+                state.total = _agreed(_steps_for(options, state))
+                save()
+            elif state.step == WARMING:
+                state.images_seconds = state.seconds
+            if state.step % options.log_every == 0:
+                row = window.row(out)
+                if log is not None:
+                    row |= {"learning_rate": rate, "epoch": state.step / per_epoch}
+                    log.write({"step": state.step, "seconds": state.seconds, **row})
+            if state.step % options.save_every == 0:
+                save()
+            progress("training", state.step, state.total or 0)
+            if after_step is not None:
+                after_step(state.step)
+    if log is not None:
+        plot(out, log.rows)
+    record = _record(job, options, state, accelerator, per_epoch)
+    if chief:
+        files.write_json(out / RECORD, record)
+    return record
+
+
+class IntegralLosses(NamedTuple):
+    """The terms of a loss by expected places, in bins and nats; the loss is their sum."""
+
+    pose: Tensor
+    root_depth: Tensor
+    presence: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Their sum."""
+        return self.pose + self.root_depth + self.presence
+
+
+def integral_losses(output: Any, targets: Any) -> IntegralLosses:
+    """Return the loss by expected places of networks with InterNet's outputs.
+
+    * pose: mean over joints that are valid of ``|dx| + |dy| + |dz|``, bins;
+    * root_depth: a tenth of the mean absolute difference where it is valid, bins;
+    * presence: the mean binary cross-entropy of the two hands, zero where not known.
+    """
+    away = (soft_argmax_3d(output.heatmaps.float()) - targets.joints).abs().sum(dim=-1)
+    depth = (output.root_depth.float() - targets.root_depth).abs()
+    entropy = functional.binary_cross_entropy_with_logits(
+        output.presence.float(), targets.present, reduction="none"
+    )
+    return IntegralLosses(
+        _mean(away, targets.joints_valid),
+        0.1 * _mean(depth, targets.root_depth_valid),
+        (entropy.mean(dim=1) * targets.present_known).mean(),
+    )
+
+
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over what is valid; zero where nothing is."""
+    return (values * valid).sum() / valid.sum().clamp_min(1)
+
+
+def make_accelerator(options: Options) -> Any:
+    """Return an accelerator of the options' precision on the best device that is there."""
+    from accelerate import Accelerator
+
+    return Accelerator(mixed_precision=options.precision)
+
+
+class Window:
+    """Sums of the losses since the last row of the log, on their device: no waiting."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, terms: Any, norm: Tensor | float) -> None:
+        """Add the terms of a step."""
+        values = {"loss": terms.total, **terms._asdict(), "gradient": torch.as_tensor(norm)}
+        for name, value in values.items():
+            value = value.detach().double()
+            self.sums[name] = self.sums[name].to(value) + value if name in self.sums else value
+        self.count += 1
+
+    def row(self, out: Path) -> dict[str, float]:
+        """Return the means and start again.
+
+        Raises
+        ------
+        BaselineError
+            HB402 where the loss is not finite.
+        """
+        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        if not math.isfinite(means["loss"]):
+            what = "the loss is not finite any more."
+            fix = "A lower --learning-rate, or another --precision; the last saved state is whole."
+            raise BaselineError(Problem("HB402", str(out), what, fix=fix))
+        self.sums, self.count = {}, 0
+        return means
+
+    def saved(self) -> dict[str, Any]:
+        """Return plain values, exactly."""
+        return {"count": self.count, "sums": {k: float(v) for k, v in self.sums.items()}}
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> Window:
+        """Return the window that `saved` described."""
+        made = cls()
+        made.count = values["count"]
+        made.sums = {k: torch.tensor(v, dtype=torch.float64) for k, v in values["sums"].items()}
+        return made
+
+
+class Log:
+    """Rows of a run, in ``log.csv`` and ``log.json``; those after `step` are dropped first."""
+
+    def __init__(self, out: Path, step: int):
+        self.json, self.csv = out / "log.json", out / "log.csv"
+        self.rows = [row for row in read_log(out) if row["step"] <= step]
+        out.mkdir(parents=True, exist_ok=True)
+        with files.replacing(self.json) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows), "utf-8")
+        self._write_csv()
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add a row."""
+        row = {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
+        new = set(row) - set(self._columns())
+        self.rows.append(row)
+        with self.json.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+        if new:
+            self._write_csv()
+        else:
+            with self.csv.open("a", encoding="utf-8", newline="") as stream:
+                csv.DictWriter(stream, self._columns(), lineterminator="\n").writerow(row)
+
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def _write_csv(self) -> None:
+        with (
+            files.replacing(self.csv) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as stream,
+        ):
+            writer = csv.DictWriter(stream, self._columns(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def read_log(out: str | Path) -> list[dict[str, Any]]:
+    """Return the rows of a run's log; a last line that was cut off is left out."""
+    path = Path(out) / "log.json"
+    rows = []
+    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def plot(out: str | Path, rows: list[dict[str, Any]]) -> Path | None:
+    """Draw the losses of a log as ``loss.png``; None where matplotlib is not installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    losses = [row for row in rows if "loss" in row]
+    scores = [row for row in rows if "score" in row]
+    leave_out = {"step", "seconds", "learning_rate", "epoch", "gradient"}
+    names = [n for n in losses[0] if n not in leave_out] if losses else []
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name in names:
+        axes.plot([r["step"] for r in losses], [r[name] for r in losses], label=name, lw=1)
+    axes.set(xlabel="step", ylabel="loss", yscale="log" if losses else "linear")
+    if scores:
+        other = axes.twinx()
+        x, y = [r["step"] for r in scores], [r["score"] for r in scores]
+        other.plot(x, y, "k.--", label="validation score")
+        other.set(ylabel="validation score")
+    if names:
+        axes.legend(loc="upper right")
+    path = Path(out) / "loss.png"
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
+    return path
+
+
+def commit() -> str | None:
+    """Return the repository's commit; None where there is none."""
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def device_name(device: torch.device) -> str:
+    """Return what computes, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+def _groups(network: nn.Module, options: Options) -> list[dict[str, Any]]:
+    """Parameters by how fast they learn, relative to the common rate."""
+    heads = {
+        id(parameter)
+        for name, parameter in network.named_parameters()
+        if "_pose.convolution." in name
+    }
+    split = [
+        ([p for p in network.parameters() if id(p) not in heads], 1.0),
+        ([p for p in network.parameters() if id(p) in heads], options.head_rate),
+    ]
+    return [{"params": params, "factor": factor} for params, factor in split if params]
+
+
+def _set_rate(optimizer: Any, options: Options, state: State) -> float:
+    rate = options.rate(state.step, state.total)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+    return rate
+
+
+def _steps_for(options: Options, state: State) -> int:
+    """Number of steps that fill the minutes, from the steps that were measured."""
+    each = (state.seconds - state.images_seconds) / (MEASURED - WARMING)
+    return max(
+        state.step + 1, state.step + round(((options.minutes or 0) * 60 - state.seconds) / each)
+    )
+
+
+def _agreed(steps: int) -> int:
+    """Return the number that the first process measured."""
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([steps])[0]
+
+
+def _loader(job: Job, options: Options, start: int, accelerator: Any) -> Iterator[Any]:
+    """Give the batches of the steps from `start` on, without end."""
+    batches = job.order.batches(
+        options.batch,
+        start,
+        sys.maxsize,
+        part=accelerator.process_index,
+        parts=accelerator.num_processes,
+    )
+    return iter(
+        DataLoader(
+            job.data,
+            batch_sampler=batches,  # pyright: ignore
+            num_workers=options.workers,
+            pin_memory=accelerator.device.type == "cuda",
+            prefetch_factor=4 if options.workers else None,
+        )
+    )
+
+
+def _evaluate(job: Job, network: nn.Module, out: Path, state: State) -> dict[str, float]:
+    assert job.evaluate is not None
+    value, shown = job.evaluate(network.eval())
+    network.train()
+    save_weights(out / "last", job.model, job.preset, network, job.facts)
+    if value > state.best:
+        state.best, state.best_step = value, state.step
+        save_weights(out / "best", job.model, job.preset, network, job.facts)
+    return {"score": value, **shown}
+
+
+def _fingerprint(job: Job, options: Options, parts: int) -> str:
+    """What must be the same for a run to go on; how it is watched may differ."""
+    free = ("workers", "threads", "save_every", "log_every", "evaluate_every")
+    kept = {k: v for k, v in asdict(options).items() if k not in free}
+    config = asdict(job.network.config)  # pyright: ignore
+    about = [job.model.name, config, kept, parts, len(job.data), job.about.get("sha256")]
+    return json.dumps(about, sort_keys=True)
+
+
+def _save_state(
+    out: Path,
+    job: Job,
+    options: Options,
+    parts: int,
+    state: State,
+    window: Window,
+    network: nn.Module,
+    optimizer: Any,
+    accelerator: Any,
+) -> None:
+    scaler = accelerator.scaler
+    whole = {
+        "fingerprint": _fingerprint(job, options, parts),
+        "state": asdict(state),
+        "window": window.saved(),
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict() if scaler is not None else None,
+    }
+    with files.replacing(out / STATE) as temporary:
+        torch.save(whole, temporary)
+
+
+def _open_state(out: Path, job: Job, options: Options, parts: int) -> dict[str, Any] | None:
+    path = out / STATE
+    if not path.is_file():
+        return None
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        found = saved["fingerprint"]
+    except Exception as error:  # torch.load raises whatever the damage leads to
+        raise _other_run(out, f"its {STATE} cannot be read ({type(error).__name__}).") from error
+    if found != _fingerprint(job, options, parts):
+        raise _other_run(out, "it holds a run of another model, data or options.")
+    return saved
+
+
+def _other_run(out: Path, what: str) -> BaselineError:
+    fix = "Give another folder, or remove this one; the same options go on with a run."
+    return BaselineError(Problem("HB402", str(out), what, fix=fix))
+
+
+def _restore(
+    saved: Mapping[str, Any], network: nn.Module, optimizer: Any, accelerator: Any
+) -> tuple[State, Window]:
+    network.load_state_dict(saved["network"])
+    optimizer.load_state_dict(saved["optimizer"])
+    if saved["scaler"] is not None and accelerator.scaler is not None:
+        accelerator.scaler.load_state_dict(saved["scaler"])
+    return State(**saved["state"]), Window.restored(saved["window"])
+
+
+def _record(
+    job: Job, options: Options, state: State, accelerator: Any, per_epoch: int
+) -> dict[str, Any]:
+    measured = max(state.step - WARMING, 1)
+    seconds = max(state.seconds - state.images_seconds, 1e-9)
+    images = measured * options.batch * accelerator.num_processes
+    return {
+        "model": job.model.name,
+        "preset": job.preset,
+        "config": asdict(job.network.config),  # pyright: ignore
+        "parameters": parameter_count(job.network),
+        "initial_weights": "random",
+        "data": dict(job.about),
+        "options": asdict(options),
+        "steps": state.step,
+        "epochs": round(state.step / per_epoch, 3),
+        "minutes": round(state.seconds / 60, 2),
+        "images_per_second": round(images / seconds, 2),
+        "best_step": state.best_step,
+        "best_validation_score": state.best if math.isfinite(state.best) else None,
+        "resumed": state.kills,
+        "device": device_name(accelerator.device),
+        "devices": accelerator.num_processes,
+        "precision": options.precision,
+        "commit": commit(),
+        "versions": {
+            "hand_bench": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _progress(chief: bool) -> AbstractContextManager[Progress]:
+    """Give bars on stderr at a terminal, where rich is installed; else nothing."""
+    if chief and sys.stderr.isatty():
+        try:
+            from hand_bench.cli.console import progress_bar
+
+            return progress_bar()
+        except ImportError:
+            pass
+    return nullcontext(_silent)
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Report nothing."""
