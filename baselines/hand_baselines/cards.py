@@ -38,6 +38,7 @@ def card(
     size: int,
     floors: Mapping[str, Result] | None = None,
     title: str = "",
+    notes: str = "",
 ) -> str:
     """Return the card in Markdown.
 
@@ -53,6 +54,8 @@ def card(
         Bytes of the weights.
     floors
         Scores of predictors that look at boxes only, for comparison (`floors.FLOORS`).
+    notes
+        What else has to be said.
     """
     data, options = record["data"], record["options"]
     track = result.track["name"]
@@ -89,6 +92,8 @@ def card(
         *_table(result, floors or {}),
         "",
         *(_FLOORS if floors else ()),
+        *(_verdict(result, floors) if floors else ()),
+        *((notes, "") if notes else ()),
         "## Use",
         "",
         "```",
@@ -114,7 +119,11 @@ def shareable(result: Result) -> Result:
 
 
 def write_card(
-    folder: str | Path, *, floors: Mapping[str, Result] | None = None, title: str = ""
+    folder: str | Path,
+    *,
+    floors: Mapping[str, Result] | None = None,
+    title: str = "",
+    notes: str = "",
 ) -> Path:
     """Write the card of a folder with weights, ``record.json`` and ``result.json``."""
     folder = Path(folder)
@@ -123,7 +132,7 @@ def write_card(
     size = (folder / "model.safetensors").stat().st_size
     path = folder / "README.md"
     with files.replacing(path) as temporary:
-        text = card(folder.name, record, result, size=size, floors=floors, title=title)
+        text = card(folder.name, record, result, size=size, floors=floors, title=title, notes=notes)
         temporary.write_text(text, "utf-8")
     return path
 
@@ -141,6 +150,33 @@ def _table(result: Result, floors: Mapping[str, Result]) -> list[str]:
             cells = [protocol, f"{metric}, {unit}", subset, *map(_cell, (own, *others))]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _verdict(result: Result, floors: Mapping[str, Result]) -> list[str]:
+    """Say what is better than every floor with intervals apart, and what is not."""
+    better, others = [], []
+    for protocol, metric in SHOWN:
+        for subset in SUBSETS:
+            own = _find(result, protocol, metric, subset)
+            if own is None or own.value is None:
+                continue
+            against = [_find(floor, protocol, metric, subset) for floor in floors.values()]
+            apart = all(_apart(own, floor) for floor in against if floor is not None)
+            (better if apart else others).append(f"{metric} {subset} ({protocol})")
+    return [
+        f"Better than every floor, intervals apart: {', '.join(better) or 'nothing'}.",
+        "",
+        f"Not so: {', '.join(others) or 'nothing'}.",
+        "",
+    ]
+
+
+def _apart(own: Score, floor: Score) -> bool:
+    if own.ci95 is None or floor.ci95 is None:
+        return False
+    if own.higher_is_better:
+        return own.ci95[0] > floor.ci95[1]
+    return own.ci95[1] < floor.ci95[0]
 
 
 def _cell(score: Score | None) -> str:

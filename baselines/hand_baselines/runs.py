@@ -125,10 +125,13 @@ def score_run(
     return result
 
 
-def ship(run: str | Path, folder: str | Path, track: str, *, workers: int = 1) -> Result:
+def ship(
+    run: str | Path, folder: str | Path, track: str, *, workers: int = 1, notes: str = ""
+) -> Result:
     """Make a folder of weights out of a run: half precision, record, log, scores, card.
 
     The scores are those of the weights as they are shipped, beside the floors' on the same track.
+    `notes` go into the card.
     """
     run, folder, known = Path(run), Path(folder), find_track(track)
     best = load_weights(_chosen(run))
@@ -141,7 +144,7 @@ def ship(run: str | Path, folder: str | Path, track: str, *, workers: int = 1) -
         predict(load_weights(folder), known, path, workers=workers)
         result = shareable(evaluate(path, track=known, units="mm"))
     result.save(folder / "result.json")
-    write_card(folder, floors=floor_results(known), title=f"{best.model.title}.")
+    write_card(folder, floors=floor_results(known), title=f"{best.model.title}.", notes=notes)
     return result
 
 

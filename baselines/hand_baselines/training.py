@@ -21,6 +21,7 @@ matplotlib is installed), ``record.json``, ``last/`` and ``best/`` (weights).
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import math
 import platform
@@ -263,6 +264,9 @@ def train(
             progress("training", state.step, state.total or 0)
             if after_step is not None:
                 after_step(state.step)
+    # Its processes end here: what is forked later must not inherit them.
+    del batches
+    gc.collect()
     if log is not None:
         plot(out, log.rows)
     record = _record(job, options, state, accelerator, per_epoch)
