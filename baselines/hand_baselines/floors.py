@@ -63,14 +63,18 @@ class Views:
 
     @classmethod
     def of(cls, batch: AnnotationBatch) -> Views:
-        """Read the columns `COLUMNS` of annotations."""
-        hand_box = np.stack([batch[f"{side}_bbox"] for side in HAND_SIDES], axis=1)
-        joints = np.stack([batch[f"{side}_joints"] for side in HAND_SIDES], axis=1)
-        valid = np.stack([batch[f"{side}_valid"] for side in HAND_SIDES], axis=1)
-        known = valid & np.isfinite(joints).all(axis=-1)
-        return cls.from_boxes(
-            batch["K"], batch["bbox"], hand_box, np.where(known[..., None], joints, np.nan)
-        )
+        """Read the columns `COLUMNS`; absent is NaN (rows that are null may hold anything)."""
+
+        def known(name: str) -> np.ndarray:
+            given = batch.given(name).reshape(-1, *[1] * (batch[name].ndim - 1))
+            return np.where(given, batch[name].astype(float), np.nan)
+
+        boxes = np.stack([known(f"{side}_bbox") for side in HAND_SIDES], axis=1)
+        joints = np.stack([known(f"{side}_joints") for side in HAND_SIDES], axis=1)
+        valid = np.stack([known(f"{side}_valid") == 1 for side in HAND_SIDES], axis=1)
+        valid &= np.isfinite(joints).all(axis=-1)
+        joints = np.where(valid[..., None], joints, np.nan)
+        return cls.from_boxes(batch["K"], known("bbox"), boxes, joints)
 
     @classmethod
     def from_boxes(

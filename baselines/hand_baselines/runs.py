@@ -154,26 +154,12 @@ def floor_results(track: Track) -> dict[str, Result]:
     Where the dataset has a box for each hand, they use it, and so know which hands are there.
     """
     rows = AnnotationBatch(0, _whole(open_annotations(track, None), ["sample_id", *COLUMNS]))
-    fitted = _views(AnnotationBatch(0, _whole(open_table(track, "train"), COLUMNS)))
-    asked, results = _views(rows), {}
+    fitted = Views.of(AnnotationBatch(0, _whole(open_table(track, "train"), COLUMNS)))
+    asked, results = Views.of(rows), {}
     for name, fit in FLOORS.items():
         preds = {"sample_id": rows.sample_id.to_pylist(), **fit(fitted).predict(asked)}
         results[name] = evaluate(preds, track=track, units="mm")
     return results
-
-
-def _views(batch: AnnotationBatch) -> Views:
-    """Boxes and joints of rows; what is absent is NaN (rows that are null may hold anything)."""
-
-    def known(name: str) -> np.ndarray:
-        given = batch.given(name).reshape(-1, *[1] * (batch[name].ndim - 1))
-        return np.where(given, batch[name].astype(float), np.nan)
-
-    boxes = np.stack([known(f"{side}_bbox") for side in HAND_SIDES], axis=1)
-    joints = np.stack([known(f"{side}_joints") for side in HAND_SIDES], axis=1)
-    valid = np.stack([known(f"{side}_valid") == 1 for side in HAND_SIDES], axis=1)
-    joints = np.where(valid[..., None], joints, np.nan)
-    return Views.from_boxes(batch["K"], known("bbox"), boxes, joints)
 
 
 def _whole(opened: Annotations, columns: Sequence[str]) -> Any:

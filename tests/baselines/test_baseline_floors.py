@@ -146,3 +146,19 @@ def test_floors_answer_a_track_and_are_scored(skeleton_track, name, tmp_path):
     hand_bench.write_predictions(path, batch.sample_id.to_pylist(), track="demo", **columns)
     result = hand_bench.evaluate(path, track="demo", units="mm", resamples=10)
     assert result.score("hand recall").value == 1 and 0 < result.score("MPJPE").value < 150
+
+
+def test_what_null_rows_hold_is_not_read():
+    class Batch(dict):
+        def given(self, name):
+            return np.array([True, not name.startswith("left")])
+
+    batch = Batch(K=np.tile(np.eye(3), (2, 1, 1)), bbox=np.full((2, 4), 9.0))
+    for side in ("left", "right"):
+        batch[f"{side}_bbox"] = np.full((2, 4), 7.0)
+        batch[f"{side}_joints"] = np.ones((2, 21, 3))
+        batch[f"{side}_valid"] = np.ones((2, 21), np.uint8)
+    seen = Views.of(batch)
+    absent = np.isnan(seen.joints).all(axis=(2, 3))
+    assert (absent.sum(), np.isnan(seen.box).all(axis=2).tolist()) == (1, absent.tolist())
+    assert absent[1].sum() == 1 and seen.present.sum() == 3
