@@ -81,7 +81,7 @@ def baselines_train(
     name: str,
     /,
     *,
-    data: str,
+    data: tuple[str, ...],
     output: Output,
     preset: str = "small",
     steps: int | None = None,
@@ -89,10 +89,10 @@ def baselines_train(
     images: Path | None = None,
     hands: Literal["all", "single", "interacting"] = "all",
     annotators: tuple[str, ...] = (),
+    backbone_weights: str | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
     schedule: Literal["steps", "cosine"] | None = None,
-    pose_loss: Literal["heatmap", "integral"] | None = None,
     clip: float | None = None,
     precision: Literal["no", "fp16", "bf16"] | None = None,
     workers: int | None = None,
@@ -109,7 +109,7 @@ def baselines_train(
     name
         Model.
     data
-        Track whose dataset is trained on.
+        Track whose dataset is trained on; give it again for several: the first one scores.
     output
         Folder of the run; the same command goes on with a run that was interrupted.
     preset
@@ -122,7 +122,10 @@ def baselines_train(
         Pictures of single hands, of interacting ones, or all.
     annotators
         Only labels of these annotators (human, machine).
-    batch, learning_rate, schedule, pose_loss, clip, precision
+    backbone_weights
+        What the backbone starts from: weights by folder or name, a .safetensors file with
+        torchvision's names, or a repository of the Hub ("timm/resnet50.tv_in1k").
+    batch, learning_rate, schedule, clip, precision
         Where they differ from the preset's.
     workers, threads
         Processes that read pictures, and threads that compute on a processor.
@@ -148,6 +151,7 @@ def baselines_train(
         images=images,
         hands=hands,
         annotators=annotators,
+        backbone_weights=backbone_weights,
         validated=runs.VALIDATED if validated is None else validated,
         score=not no_score,
         **options,
@@ -166,6 +170,8 @@ def baselines_predict(
     output: Output,
     annotations: Path | None = None,
     images: Path | None = None,
+    root_depth: str | None = None,
+    left_root: Literal["relative", "absolute"] = "relative",
     batch: int = 32,
     workers: int = 1,
     device: str | None = None,
@@ -179,29 +185,32 @@ def baselines_predict(
     track
         Name of the track.
     output
-        Predictions file to write.
+        Predictions file to write; with ``.json``, a RootNet's official result file.
     annotations
         Annotations file; default: the prepared ones.
     images
         Folder of pictures; default: where the dataset was prepared.
+    root_depth
+        A RootNet's weights (folder or name), or its result file (.json): at these depths hands are
+        lifted. Default: at the mean depth of the training wrists.
+    left_root
+        Where the left wrist is seen from the right one: at the predicted difference of depths, or
+        (absolute) at the difference of the depths that `--root-depth` gives.
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
-    from hand_baselines.prediction import predict
+    from hand_baselines.prediction import predict, write_roots
     from hand_baselines.weights import load_weights
 
+    common: dict[str, Any] = {"annotations": annotations, "images": images, "device": device}
+    common |= {"batch": batch, "workers": workers}
     with console.progress_bar() as progress:
-        rows = predict(
-            load_weights(name),
-            track,
-            output,
-            annotations=annotations,
-            images=images,
-            batch=batch,
-            workers=workers,
-            device=device,
-            progress=progress,
-        )
+        if output.suffix == ".json":
+            rows = write_roots(name, track, output, progress=progress, **common)
+        else:
+            depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+            loaded = load_weights(name)
+            rows = predict(loaded, track, output, progress=progress, **depths, **common)
     console.write(f"{output}: {rows:,} samples")
 
 
@@ -214,6 +223,8 @@ def baselines_eval(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     annotations: Path | None = None,
     images: Path | None = None,
+    root_depth: str | None = None,
+    left_root: Literal["relative", "absolute"] = "relative",
     workers: int = 1,
     json: bool = False,
 ) -> None:
@@ -229,6 +240,8 @@ def baselines_eval(
         Where the predictions are kept; default: they are not.
     annotations, images
         Default: the prepared ones.
+    root_depth, left_root
+        As for `predict`.
     workers
         Processes that read pictures.
     json
@@ -243,7 +256,9 @@ def baselines_eval(
     with tempfile.TemporaryDirectory() as folder, console.progress_bar() as progress:
         path = output or Path(folder) / f"{Path(name).name}.parquet"
         options: dict[str, Any] = {"annotations": annotations, "progress": progress}
-        predict(load_weights(name), track, path, images=images, workers=workers, **options)
+        depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+        fed: dict[str, Any] = {"images": images, "workers": workers}
+        predict(load_weights(name), track, path, **depths, **fed, **options)
         result = evaluate(path, track=track, units="mm", **options)
     if json:
         console.write_json(result.to_json())

@@ -12,7 +12,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,22 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
+from hand_baselines.answering import Network
+from hand_baselines.backbone.weights import start_from
 from hand_baselines.cards import shareable, write_card
 from hand_baselines.floors import COLUMNS, FLOORS, Views
 from hand_baselines.models import Model, find_model
 from hand_baselines.pictures import Pictures
 from hand_baselines.prediction import Answering, predict
-from hand_baselines.samples import INPUTS, HandCrops, Hands, Order, picture_root, read_table
+from hand_baselines.samples import (
+    INPUTS,
+    HandCrops,
+    Hands,
+    Order,
+    join_tables,
+    picture_root,
+    read_table,
+)
 from hand_baselines.training import RECORD, Job, Options, make_accelerator, train
 from hand_baselines.weights import load_weights, save_weights
 from hand_bench import files
@@ -46,13 +56,14 @@ VALIDATED = 512
 
 def run(
     model: Model,
-    data: str,
+    data: str | Sequence[str],
     preset: str,
     out: str | Path,
     *,
     images: str | Path | None = None,
     hands: Hands = "all",
     annotators: tuple[str, ...] = (),
+    backbone_weights: str | Path | None = None,
     validated: int = VALIDATED,
     score: bool = True,
     **options: Any,
@@ -64,13 +75,16 @@ def run(
     model, preset
         What is trained.
     data
-        Name of the track.
+        Name of the track; or of several, which are trained on together: the first one is that on
+        which weights are chosen and scored.
     out
         Folder of the run; a run that was killed goes on.
     images
         Folder of pictures; default: where the dataset was prepared.
     hands, annotators
         What of the training table is used (see `samples.read_table`).
+    backbone_weights
+        What the backbone starts from (see `backbone.weights.start_from`); default: random.
     validated
         Validation samples while training; 0: none, the last weights are the best.
     score
@@ -85,32 +99,32 @@ def run(
     BaselineError
         HB301, HB302, HB402: see `training.train`.
     """
-    out, track = Path(out), find_track(data)
+    out, tracks = Path(out), [find_track(t) for t in ([data] if isinstance(data, str) else data)]
     chosen = Options(**{**model.options.get(preset, {}), **options})
-    opened = open_table(track, "train")
-    table = read_table(opened, hands=hands, annotators=annotators)
+    opened = [open_table(track, "train") for track in tracks]
+    tables = [read_table(part, hands=hands, annotators=annotators) for part in opened]
+    table, root = join_tables(tables, [picture_root(part, images) for part in opened])
     torch.manual_seed(chosen.seed)
     network = model.network_class()(model.preset(preset))
-    pictures = Pictures(picture_root(opened, images))
-    facts: dict[str, Any] = {"root_depth": mean_root_depth(table)}
-    if chosen.pose_loss == "integral":
-        facts["reading"] = "expected"
+    initial = "random" if backbone_weights is None else start_from(network, backbone_weights)
+    facts = {name: FACTS[name](table) for name in model.facts}
     crops = model.crops(network.config, chosen.augmentation)
     job = Job(
         model,
         preset,
         network,
-        HandCrops(table, pictures, crops, seed=chosen.seed),
+        HandCrops(table, Pictures(root), crops, seed=chosen.seed),
         Order.of(table, chosen.seed),
         facts,
         _about(opened, table.num_rows, hands, annotators),
-        _validation(model, track, facts, images, validated, out) if validated else None,
+        initial,
+        _validation(model, tracks[0], facts, images, validated, out) if validated else None,
     )
     accelerator = make_accelerator(chosen)
     train(job, out, chosen, accelerator=accelerator)
     if not score or not accelerator.is_main_process:
         return None
-    return score_run(track, out, images=images, workers=chosen.workers)
+    return score_run(tracks[0], out, images=images, workers=chosen.workers)
 
 
 def score_run(
@@ -191,27 +205,69 @@ def open_table(track: Track, split: str) -> Annotations:
 
 def mean_root_depth(table: Any) -> list[float]:
     """Return the mean depth of the training wrists of each side, mm; of both where one lacks."""
-    batch = AnnotationBatch(0, table)
-    depths = []
-    for side in HAND_SIDES:
-        there = batch.given(f"{side}_joints") & batch.given(f"{side}_valid")
-        depth = batch[f"{side}_joints"][:, OPENPOSE.root, 2][there].astype(float)
-        known = batch[f"{side}_valid"][:, OPENPOSE.root][there].astype(bool)
-        depths.append(depth[known & np.isfinite(depth)])
+    depths = [wrists[:, 2] for wrists, _ in _hands(table)]
     both = np.concatenate(depths)
-    if not len(both):
-        raise BaselineError(Problem("HB302", "training", "no wrist is annotated in 3D."))
     return [round(float((d if len(d) else both).mean()), 3) for d in depths]
 
 
+def mean_pose(table: Any) -> list[list[list[float]]]:
+    """Return the mean wrist-relative joints (2, 21, 3) of the training hands, mm.
+
+    A side without any is the other one, mirrored.
+    """
+    poses = []
+    for wrists, joints in _hands(table):
+        relative = joints - wrists[:, None]
+        whole = np.isfinite(relative).all(axis=(1, 2))
+        poses.append(relative[whole].mean(axis=0) if whole.any() else None)
+    mirror = np.array([-1.0, 1.0, 1.0])
+    right, left = poses
+    if right is None and left is None:
+        raise BaselineError(Problem("HB302", "training", "no hand has all 21 joints in 3D."))
+    both = [right if right is not None else left * mirror, left]
+    both[1] = left if left is not None else right * mirror
+    return np.round(np.array(both), 3).tolist()
+
+
+#: What a model's answers may need of its training data: name -> how it is computed.
+FACTS: dict[str, Callable[[Any], Any]] = {"root_depth": mean_root_depth, "mean_pose": mean_pose}
+
+
+def _hands(table: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each side the wrists (hands, 3) that are annotated, and joints (hands, 21, 3) or NaN.
+
+    Raises
+    ------
+    BaselineError
+        HB302 where no wrist is annotated.
+    """
+    batch, hands = AnnotationBatch(0, table), []
+    for side in HAND_SIDES:
+        there = batch.given(f"{side}_joints") & batch.given(f"{side}_valid")
+        joints = batch[f"{side}_joints"][there].astype(float)
+        valid = batch[f"{side}_valid"][there].astype(bool)
+        joints = np.where(valid[..., None], joints, np.nan)
+        wrists = joints[:, OPENPOSE.root]
+        known = np.isfinite(wrists).all(axis=1)
+        hands.append((wrists[known], joints[known]))
+    if not any(len(wrists) for wrists, _ in hands):
+        raise BaselineError(Problem("HB302", "training", "no wrist is annotated in 3D."))
+    return hands
+
+
 def _about(
-    opened: Annotations, samples: int, hands: str, annotators: tuple[str, ...]
+    opened: Sequence[Annotations], samples: int, hands: str, annotators: tuple[str, ...]
 ) -> dict[str, Any]:
     """What the record says of the training data: no paths."""
     kept = ("dataset", "split", "release", "sha256", "licence")
-    about = {key: opened.manifest[key] for key in kept if key in opened.manifest}
-    about |= {"sha256": opened.sha256, "samples": samples, "hands": hands}
-    return about | {"annotators": list(annotators)}
+    parts = [
+        {k: part.manifest[k] for k in kept if k in part.manifest} | {"sha256": part.sha256}
+        for part in opened
+    ]
+    about = dict(parts[0])
+    if len(parts) > 1:
+        about["also"] = parts[1:]
+    return about | {"samples": samples, "hands": hands, "annotators": list(annotators)}
 
 
 def _validation(
@@ -231,21 +287,33 @@ def _validation(
     opened = open_table(track, "val")
     part = evenly(opened, validated, out / "validation.parquet")
     pictures = Pictures(picture_root(opened, images))
-    name = track.primary
 
     def scored(network: nn.Module) -> tuple[float, dict[str, float]]:
         device = next(network.parameters()).device
-        answering = Answering(network, model, facts, str(device))
+        answering = Answering(Network.of(network, model, str(device)), model, facts)
         rows = next(part.batches(INPUTS, max(part.rows, 1)))
         columns = answering.columns(rows, pictures)
         preds = {"sample_id": rows.sample_id.to_pylist(), **columns}
         result = evaluate(preds, track=track, annotations=part, units="mm", resamples=0)
-        value = result.score(name.metric, name.subset, name.protocol)
-        mpjpe = result.score("MPJPE").value
-        higher = value.value if value.value is not None else -np.inf
-        return higher if value.higher_is_better else -higher, {"MPJPE": mpjpe or float("nan")}
+        return _rank(result, model.chosen_by), _shown(result)
 
     return scored
+
+
+def _rank(result: Result, metric: str | None) -> float:
+    """Return what chooses weights, larger is better: a metric, else what ranks the track."""
+    named = [score for score in result if score.metric == metric and score.subset == "all"]
+    score = named[0] if named else result.primary
+    if score.value is None:
+        return -np.inf
+    return score.value if score.higher_is_better else -score.value
+
+
+def _shown(result: Result) -> dict[str, float]:
+    """Return what the log of a training shows of a result."""
+    values = {score.metric: score.value for score in result if score.subset == "all"}
+    wanted = ("MPJPE", "MRRPE", "handedness accuracy")
+    return {name: value for name in wanted if (value := values.get(name)) is not None}
 
 
 def evenly(opened: Annotations, count: int, path: Path) -> Annotations:
@@ -269,22 +337,22 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     from hand_bench.errors import HandBenchError
 
     parser = argparse.ArgumentParser(f"python -m hand_baselines.{name}.train")
-    parser.add_argument("--data", required=True, help="track whose training data is used")
+    parser.add_argument("--data", required=True, nargs="+", help="tracks that are trained on")
     parser.add_argument("--preset", default="small")
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
     parser.add_argument("--images", type=Path, help="folder of pictures")
     parser.add_argument("--hands", choices=("all", "single", "interacting"), default="all")
     parser.add_argument("--annotators", nargs="*", default=())
+    parser.add_argument("--backbone-weights", help="weights, a .safetensors file, or timm/NAME")
     parser.add_argument("--validated", type=int, default=VALIDATED)
     parser.add_argument("--no-score", dest="score", action="store_false")
     for option, kind in _NUMBERS.items():
         parser.add_argument(f"--{option.replace('_', '-')}", type=kind)
     parser.add_argument("--schedule", choices=("steps", "cosine"))
-    parser.add_argument("--pose-loss", choices=("heatmap", "integral"))
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"))
     given = vars(parser.parse_args(arguments))
     out = given["output"]
-    kept = ("images", "hands", "validated", "score")
+    kept = ("images", "hands", "backbone_weights", "validated", "score")
     try:
         result = run(
             find_model(name),

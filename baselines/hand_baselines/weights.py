@@ -110,7 +110,7 @@ def load_weights(where: str | Path) -> Loaded:
         model = find_model(about["model"])
         config = model.config_class()(**_tuples(about["config"]))
         network = model.network_class()(config)
-        network.load_state_dict(_read(folder / WEIGHTS), strict=True)
+        network.load_state_dict(read_tensors(folder / WEIGHTS), strict=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         if isinstance(error, BaselineError):
             raise
@@ -139,7 +139,8 @@ def shipped() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file in single precision; ValueError where it is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 

@@ -18,8 +18,8 @@ from hand_baselines.crops import (
     integer_square_box,
     invert,
     warp,
-    warp_image,
 )
+from hand_baselines.warping import warp_image
 from hand_bench.geometry import project, square_box
 
 RNG = np.random.default_rng

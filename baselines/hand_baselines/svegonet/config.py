@@ -38,7 +38,8 @@ PRESETS = {
         hidden=64,
         branch_hidden=128,
         sigma=1.25,
-        decoding="refined",
+        pose_loss="integral",
+        decoding="expected",
     ),
 }
 
