@@ -24,8 +24,7 @@ SHOWN = (
 )
 SUBSETS = ("all", "SH", "IH")
 _FLOORS = (
-    "The floors look at boxes only (`hand_baselines/floors.py`). They are given the box of each "
-    "hand where the dataset has one, so they know which hands are there; the model is not.",
+    "The floors look at boxes only (`hand_baselines/floors.py`), at the same ones as the model.",
     "",
 )
 
@@ -78,7 +77,7 @@ def card(
         f"| device | {_device(record)}, precision {record['precision']} |",
         f"| time | {record['minutes']:g} minutes, {record['images_per_second']:g} pictures/s |",
         f"| optimisation | Adam, batch {options['batch']}, rate {options['learning_rate']:g}, "
-        f"{options['schedule']}, pose loss `{options['pose_loss']}`, seed {options['seed']} |",
+        f"{options['schedule']}{_pose_loss(record)}, seed {options['seed']} |",
         "| commit | see `record.json` |",
         "| all options, versions, data hash | `record.json`; losses: `log.csv` |",
         "",
@@ -86,8 +85,7 @@ def card(
         "",
         "By the harness (`result.json`), 95 % intervals by a bootstrap over sequences. "
         f"Given to the model: {', '.join(result.predictions.get('inputs', [])) or _inputs(record)}."
-        " Without a measured depth both wrists are put at the mean depth of the training wrists; "
-        "wrist-relative errors contain what that does to sizes.",
+        + _depths(result),
         "",
         *_table(result, floors or {}),
         "",
@@ -199,6 +197,21 @@ def _device(record: Mapping[str, Any]) -> str:
 def _procedural(data: Mapping[str, Any]) -> str:
     what = "procedural pictures" if str(data["dataset"]).startswith("handsim") else "pictures"
     return f"{data['samples']:,} {what} of {data['dataset']} ({data['split']})"
+
+
+def _pose_loss(record: Mapping[str, Any]) -> str:
+    chosen = record["config"].get("pose_loss")
+    return f", pose loss `{chosen}`" if chosen else ""
+
+
+def _depths(result: Result) -> str:
+    """Say where the depths of wrists come from, where nothing measured them."""
+    if "root_depth:none" not in result.predictions.get("inputs", []):
+        return ""
+    return (
+        " Without a measured depth both wrists are put at the mean depth of the training wrists; "
+        "wrist-relative errors contain what that does to sizes."
+    )
 
 
 def _inputs(record: Mapping[str, Any]) -> str:

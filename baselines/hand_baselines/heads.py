@@ -156,7 +156,8 @@ class _ExpectedBin(torch.autograd.Function):
 
     Volumes are read and written as seldom as can be, in their own precision: what a loss on them
     costs is memory traffic. In half precision the shares do not quite sum to one, so the sum is
-    a fourth column, by which the others are divided.
+    a fourth column, by which the others are divided; and places are rounded to 0.4 % of their
+    distance from the middle.
     """
 
     @staticmethod
@@ -165,27 +166,34 @@ class _ExpectedBin(torch.autograd.Function):
         sums = shares @ _coordinates(volumes)
         sums = sums.to(torch.promote_types(volumes.dtype, torch.float32))
         total = sums[..., 3:]
-        expected = sums[..., :3] / total
-        ctx.save_for_backward(shares, expected, total)
+        centred = sums[..., :3] / total
+        ctx.save_for_backward(shares, centred, total)
         ctx.shape = volumes.shape
-        return expected
+        return centred + _middle(volumes)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        shares, expected, total = ctx.saved_tensors
+        shares, centred, total = ctx.saved_tensors
         slope = gradients[0] / total
-        offset = -(slope * expected).sum(dim=-1, keepdim=True)
+        offset = -(slope * centred).sum(dim=-1, keepdim=True)
         weights = torch.cat([slope, offset], dim=-1).to(shares.dtype)
         along = weights @ _coordinates(shares.view(ctx.shape)).mT
         return (along * shares).view(ctx.shape)
 
 
 def _coordinates(volumes: Tensor) -> Tensor:
-    """Return x, y, z and 1 of every voxel, (voxels, 4), in the volumes' precision."""
+    """Return x, y, z from the middle, and 1, of every voxel: (voxels, 4), as precise as volumes."""
     ranges = [torch.arange(n, device=volumes.device) for n in volumes.shape[-3:]]
     z, y, x = torch.meshgrid(*ranges, indexing="ij")
-    places = torch.stack([x, y, z, torch.ones_like(x)], dim=-1)
+    places = torch.stack([x, y, z], dim=-1) - _middle(volumes)
+    places = torch.cat([places, torch.ones_like(places[..., :1])], dim=-1)
     return places.flatten(0, 2).to(volumes.dtype)
+
+
+def _middle(volumes: Tensor) -> Tensor:
+    """Return the middle bins x, y, z of volumes (..., depth, height, width)."""
+    sizes = torch.tensor(volumes.shape[-3:][::-1], device=volumes.device)
+    return (sizes - 1) / 2
 
 
 class _SquaredErrors(torch.autograd.Function):

@@ -197,6 +197,7 @@ def train(
     optimizer = torch.optim.Adam(_groups(job.network, options), options.learning_rate)
     saved = _open_state(out, job, options, parts)
     state, window = State(total=options.steps), Window()
+    code = commit()  # what runs, not what is checked out when it ends
     network, optimizer = accelerator.prepare(channels_last(job.network.train()), optimizer)
     plain = accelerator.unwrap_model(network)
     if saved is not None:
@@ -263,7 +264,7 @@ def train(
     gc.collect()
     if log is not None:
         plot(out, log.rows)
-    record = _record(job, options, state, accelerator, per_epoch)
+    record = _record(job, options, state, accelerator, per_epoch) | {"commit": code}
     if chief:
         files.write_json(out / RECORD, record)
     return record
@@ -277,11 +278,17 @@ def make_accelerator(options: Options) -> Any:
 
 
 def commit() -> str | None:
-    """Return the repository's commit; None where there is none."""
+    """Return the repository's commit, with "+" where files differ from it; None without one."""
+    head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", ".")
+    return head and head + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git says of the package's folder; None where it says nothing."""
     folder = Path(__file__).resolve().parent
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -396,6 +403,7 @@ def _open_state(out: Path, job: Job, options: Options, parts: int) -> dict[str, 
     if not path.is_file():
         return None
     try:
+        # Only tensors and plain values are read: a state file runs no code.
         saved = torch.load(path, map_location="cpu", weights_only=True)
         found = saved["fingerprint"]
     except Exception as error:  # torch.load raises whatever the damage leads to
@@ -444,7 +452,6 @@ def _record(
         "device": device_name(accelerator.device),
         "devices": accelerator.num_processes,
         "precision": options.precision,
-        "commit": commit(),
         "versions": {
             "hand_bench": __version__,
             "torch": torch.__version__,

@@ -90,7 +90,7 @@ def test_svegonet_trains_and_answers(mini_world, tmp_path, monkeypatch):
     tiny = SVEgoNetConfig(18, 0.125, input_size=32, bins=8, hidden=8, branch_hidden=16, sigma=1.0)
     monkeypatch.setitem(PRESETS, "tiny", tiny)
     given = ["--data", TRACK, "--preset", "tiny", "--steps", "2", "--batch", "2", "--no-score"]
-    given += ["--validated", "0", "--workers", "0", "--pose-loss", "heatmap"]
+    given += ["--validated", "0", "--workers", "0"]
     train_main("svegonet", [*given, "-o", str(tmp_path)])
     out = tmp_path / "preds.parquet"
     run("predict", tmp_path / "last", "--track", TRACK, "-o", out, "--workers", 0)
@@ -146,4 +146,4 @@ def test_bare_hosts_need_no_command_line():
         "hand_baselines.internet.train.main(['--help'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0 and "--pose-loss" in done.stdout, done.stderr
+    assert done.returncode == 0 and "--backbone-weights" in done.stdout, done.stderr

@@ -2,6 +2,8 @@
 
 # ruff: noqa: E402 (what follows the check needs torch)
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines
 import hand_bench
 from hand_baselines.internet import predict as reading
 from hand_baselines.internet.model import InterNetOutput
+from hand_baselines.internet.targets import network_to_openpose
 from hand_baselines.lifting import project
 from hand_baselines.models import find_model
 from hand_baselines.pictures import Pictures
@@ -131,15 +134,16 @@ def test_a_perfect_output_is_read_as_the_truth(loaded, test_table, how):
         MODEL.crops(loaded.network.config),
     )
     batch = torch.utils.data.default_collate([data[k] for k in range(0, 12, 2)])
+    loaded.network.config = replace(loaded.network.config, decoding=how)
     output = perfect(loaded.network, batch)
     valid = loaded.network.targets(batch).joints_valid.unflatten(1, (2, 21))
-    order = reading.network_to_openpose(loaded.network.config)
+    order = network_to_openpose(loaded.network.config)
     valid = valid[:, :, order].numpy()
     depth = batch["joints"][:, :, 0, 2]
     for k in range(len(depth)):  # at the true depths of the wrists
         one = {name: value[k : k + 1] for name, value in batch.items()}
         said = InterNetOutput(*(part[k : k + 1] for part in output))
-        facts = {"root_depth": depth[k].tolist(), "reading": how}
+        facts = {"root_depth": depth[k].tolist()}
         columns = reading.answer(loaded.network, said, one, facts)
         found = np.stack([columns["right_joints"][0], columns["left_joints"][0]])
         error = np.linalg.norm(found - one["joints"][0].numpy(), axis=-1)[valid[k]]
@@ -156,11 +160,12 @@ def test_the_left_wrist_follows_the_relative_depth(loaded, test_table):
         Pictures(picture_root(test_table)),
         MODEL.crops(loaded.network.config),
     )
+    loaded.network.config = replace(loaded.network.config, decoding="expected")
     batch = torch.utils.data.default_collate([data[k] for k in range(12)])
     targets = loaded.network.targets(batch)
     known = targets.root_depth_valid.numpy()
     depth = batch["joints"][:, :, 0, 2]
-    facts = {"root_depth": [float(depth[0, 0])] * 2, "reading": "expected"}
+    facts = {"root_depth": [float(depth[0, 0])] * 2}
     columns = reading.answer(loaded.network, perfect(loaded.network, batch), batch, facts)
     true = (depth[:, 1] - depth[:, 0]).numpy()
     assert known.any() and np.allclose(columns["left_root"][known, 2], true[known], atol=15)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hand_baselines.internet.config import InterNetConfig
-from hand_bench.errors import BaselineError, unknown_name
+from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,12 @@ class BackboneConfig(InterNetConfig):
 
 PRESETS = {
     "small": BackboneConfig(
-        depth=18, width=0.375, input_size=128, bins=32, hidden=256, branch_hidden=128
+        depth=SMALL_DEPTH,
+        width=SMALL_WIDTH,
+        input_size=SMALL_INPUT,
+        bins=32,
+        hidden=256,
+        branch_hidden=128,
     ),
     "resnet18": BackboneConfig(depth=18),
     "resnet34": BackboneConfig(depth=34),
@@ -34,13 +39,5 @@ PRESETS = {
 
 
 def preset(name: str) -> BackboneConfig:
-    """Return a preset by name.
-
-    Raises
-    ------
-    BaselineError
-        HB301 where there is no such preset.
-    """
-    if name not in PRESETS:
-        raise BaselineError(unknown_name("preset of backbone", name, list(PRESETS)))
-    return PRESETS[name]
+    """Return a preset by name; HB301 where there is no such preset."""
+    return find_preset(PRESETS, "backbone", name)

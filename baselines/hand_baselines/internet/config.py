@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hand_bench.errors import BaselineError, unknown_name
+from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class InterNetConfig:
 PRESETS = {
     "paper": InterNetConfig(),
     "small": InterNetConfig(
-        depth=18,
-        width=0.375,
-        input_size=128,
+        depth=SMALL_DEPTH,
+        width=SMALL_WIDTH,
+        input_size=SMALL_INPUT,
         bins=32,
         hidden=64,
         branch_hidden=128,
@@ -92,13 +92,5 @@ PRESETS = {
 
 
 def preset(name: str) -> InterNetConfig:
-    """Return a preset by name.
-
-    Raises
-    ------
-    BaselineError
-        HB301 where there is no such preset.
-    """
-    if name not in PRESETS:
-        raise BaselineError(unknown_name("preset of InterNet", name, list(PRESETS)))
-    return PRESETS[name]
+    """Return a preset by name; HB301 where there is no such preset."""
+    return find_preset(PRESETS, "InterNet", name)
