@@ -23,6 +23,8 @@ SHOWN = (
     ("recommended", "hand recall"),
 )
 SUBSETS = ("all", "SH", "IH")
+#: Beside weights: the floors' results on the same track.
+FLOORS_FILE = "floors.json"
 _FLOORS = (
     "The floors look at boxes only (`hand_baselines/floors.py`), at the same ones as the model.",
     "",
@@ -38,6 +40,7 @@ def card(
     floors: Mapping[str, Result] | None = None,
     title: str = "",
     notes: str = "",
+    root_depth: str | None = None,
 ) -> str:
     """Return the card in Markdown.
 
@@ -55,9 +58,12 @@ def card(
         Scores of predictors that look at boxes only, for comparison (`floors.FLOORS`).
     notes
         What else has to be said.
+    root_depth
+        The RootNet that gave the depths of wrists.
     """
     data, options = record["data"], record["options"]
     track = result.track["name"]
+    depths = f" --root-depth {root_depth}" if root_depth else ""
     lines = [
         *("---", "license: apache-2.0", "tags:", "- hand-pose-estimation", "---"),
         *(f"# {name}", "", title, ""),
@@ -85,7 +91,7 @@ def card(
         "",
         "By the harness (`result.json`), 95 % intervals by a bootstrap over sequences. "
         f"Given to the model: {', '.join(result.predictions.get('inputs', [])) or _inputs(record)}."
-        + _depths(result),
+        + _depths(result, root_depth),
         "",
         *_table(result, floors or {}),
         "",
@@ -95,7 +101,7 @@ def card(
         "## Use",
         "",
         "```",
-        f"hand-bench baselines predict {name} --track {track} -o preds.parquet",
+        f"hand-bench baselines predict {name} --track {track}{depths} -o preds.parquet",
         f"hand-bench evaluate preds.parquet --track {track}",
         "```",
         "",
@@ -117,22 +123,38 @@ def shareable(result: Result) -> Result:
 
 
 def write_card(
-    folder: str | Path,
-    *,
-    floors: Mapping[str, Result] | None = None,
-    title: str = "",
-    notes: str = "",
+    folder: str | Path, *, title: str = "", notes: str = "", root_depth: str | None = None
 ) -> Path:
-    """Write the card of a folder with weights, ``record.json`` and ``result.json``."""
+    """Write the card of a folder with weights, ``record.json`` and ``result.json``.
+
+    The floors are those of ``floors.json``, where it is there.
+    """
     folder = Path(folder)
     record = json.loads((folder / "record.json").read_text("utf-8"))
     result = Result.load(folder / "result.json")
     size = (folder / "model.safetensors").stat().st_size
     path = folder / "README.md"
     with files.replacing(path) as temporary:
-        text = card(folder.name, record, result, size=size, floors=floors, title=title, notes=notes)
+        text = card(
+            folder.name,
+            record,
+            result,
+            size=size,
+            floors=read_floors(folder),
+            title=title,
+            notes=notes,
+            root_depth=root_depth,
+        )
         temporary.write_text(text, "utf-8")
     return path
+
+
+def read_floors(folder: Path) -> dict[str, Result]:
+    """Return the floors' results that lie beside weights; none where there is no such file."""
+    path = folder / FLOORS_FILE
+    if not path.is_file():
+        return {}
+    return {k: Result.from_json(v) for k, v in json.loads(path.read_text("utf-8")).items()}
 
 
 def _table(result: Result, floors: Mapping[str, Result]) -> list[str]:
@@ -204,8 +226,10 @@ def _pose_loss(record: Mapping[str, Any]) -> str:
     return f", pose loss `{chosen}`" if chosen else ""
 
 
-def _depths(result: Result) -> str:
-    """Say where the depths of wrists come from, where nothing measured them."""
+def _depths(result: Result, root_depth: str | None) -> str:
+    """Say where the depths of wrists come from."""
+    if root_depth:
+        return f" The depths of the wrists are those of `{root_depth}`."
     if "root_depth:none" not in result.predictions.get("inputs", []):
         return ""
     return (

@@ -266,6 +266,98 @@ def baselines_eval(
         console.write(str(result))
 
 
+@app.command(name="demo")
+def baselines_demo(
+    name: str,
+    image: Path,
+    /,
+    *,
+    output: Output = Path("hands.png"),
+    camera: str | None = None,
+    boxes: tuple[str, ...] = (),
+    root_depth: str | None = None,
+) -> None:
+    """Draw the hands that a model finds in a picture.
+
+    Parameters
+    ----------
+    name
+        Folder of weights, or name of shipped ones.
+    image
+        Any picture.
+    output
+        Picture to write: .png, .svg or .pdf.
+    camera
+        fx,fy,cx,cy of the picture in pixels; default: a camera that sees 60 degrees.
+    boxes
+        x,y,w,h in pixels around the hands, both hands in one; again for more. Default: all of it.
+    root_depth
+        A RootNet's weights, for depths; default: the mean depth of training wrists.
+    """
+    from hand_baselines.demonstration import draw, look
+    from hand_baselines.weights import load_weights
+    from hand_bench import drawing
+
+    lens = None if camera is None else _numbers("--camera", camera)
+    places = [_numbers("--boxes", box) for box in boxes]
+    found = look(load_weights(name), image, camera=lens, boxes=places, root_depth=root_depth)
+    drawing.save(draw(image, found, camera=lens), output)
+    for one in found:
+        console.write(one.line())
+    console.write(str(output))
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    """Read numbers with commas between them; HB302 where they are none."""
+    from hand_bench.errors import BaselineError, Problem
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        fix = "Numbers with commas between them, no spaces: 40,60,200,180."
+        raise BaselineError(Problem("HB302", option, f"{text!r} is none.", fix=fix)) from error
+
+
+@app.command(name="ship")
+def baselines_ship(
+    run: Path,
+    folder: Path,
+    /,
+    *,
+    track: str,
+    root_depth: str | None = None,
+    notes: Path | None = None,
+    predictions: Path | None = None,
+    workers: int = 1,
+) -> None:
+    """Make weights that can be given away out of a run: half precision, scores, floors, card.
+
+    Parameters
+    ----------
+    run
+        Folder of a run (`train`).
+    folder
+        Where the weights go; its name becomes theirs.
+    track
+        What they are scored on.
+    root_depth
+        The RootNet that gives their depths.
+    notes
+        Text file: what else the card has to say.
+    predictions
+        Where the predictions that are scored are kept; default: they are not.
+    workers
+        Processes that read pictures.
+    """
+    from hand_baselines.shipping import ship
+
+    said = notes.read_text("utf-8").strip() if notes else ""
+    options: dict[str, Any] = {"root_depth": root_depth, "predictions": predictions}
+    result = ship(run, folder, track, workers=workers, notes=said, **options)
+    console.write(str(result))
+    console.write(str(folder))
+
+
 @app.command(name="bench")
 def baselines_bench(
     name: str,
@@ -276,6 +368,8 @@ def baselines_bench(
     precision: tuple[Literal["fp32", "fp16", "bf16"], ...] = ("fp32",),
     threads: int = 0,
     device: str | None = None,
+    data: str | None = None,
+    workers: tuple[int, ...] = (1,),
     json: bool = False,
 ) -> None:
     """Measure a network: parameters, operations, latency, throughput and peak memory.
@@ -292,13 +386,20 @@ def baselines_bench(
         Of a processor; 0: torch's own choice.
     device
         cpu, cuda, ...; default: the best one.
+    data
+        Also measure how fast pictures of this track become training crops.
+    workers
+        Processes that read pictures, one row for each number.
     json
         One JSON object instead of a table.
     """
     from hand_baselines.models import find_model
-    from hand_baselines.timing import measure
+    from hand_baselines.timing import measure, measure_loading
 
-    found = measure(find_model(name), preset, batch, precision, threads=threads, device=device)
+    model = find_model(name)
+    found = measure(model, preset, batch, precision, threads=threads, device=device)
+    if data is not None:
+        found["loading"] = measure_loading(model, preset, data, workers)
     if json:
         console.write_json(found)
         return
@@ -313,3 +414,6 @@ def baselines_bench(
         cells = (str(row["batch"]), f"{row['ms']:.1f}", f"{row['images_per_second']:.1f}", memory)
         table.add_row(row["precision"], *cells)
     console.out().print(table)
+    for row in found.get("loading", ()):
+        said = f"{row['images_per_second']:,.0f} pictures/s become crops"
+        console.write(f"{said} with {row['workers']} workers")

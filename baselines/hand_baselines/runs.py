@@ -9,23 +9,18 @@ predict, save, score.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import nn
 
 from hand_baselines.answering import Network
 from hand_baselines.backbone.weights import start_from
-from hand_baselines.cards import shareable, write_card
-from hand_baselines.floors import COLUMNS, FLOORS, Views
 from hand_baselines.models import Model, find_model
 from hand_baselines.pictures import Pictures
 from hand_baselines.prediction import Answering, predict
@@ -38,15 +33,12 @@ from hand_baselines.samples import (
     picture_root,
     read_table,
 )
+from hand_baselines.tables import FACTS, evenly, open_table
 from hand_baselines.training import RECORD, Job, Options, make_accelerator, train
-from hand_baselines.weights import load_weights, save_weights
-from hand_bench import files
-from hand_bench.annotations import AnnotationBatch, Annotations
-from hand_bench.data import DATASETS, find_dataset, open_annotations
-from hand_bench.data import folder as data_folder
-from hand_bench.errors import BaselineError, Problem
+from hand_baselines.weights import load_weights
+from hand_bench.annotations import Annotations
+from hand_bench.data import DATASETS
 from hand_bench.evaluator import evaluate
-from hand_bench.joint_sets import HAND_SIDES, OPENPOSE
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
@@ -131,7 +123,7 @@ def score_run(
     track: Track, out: Path, *, images: str | Path | None = None, workers: int = 1
 ) -> Result:
     """Predict a track with the best weights of a run (the last without validation), and score."""
-    loaded = replace(load_weights(_chosen(out)), name=out.name)
+    loaded = replace(load_weights(chosen_weights(out)), name=out.name)
     path = out / "predictions.parquet"
     predict(loaded, track, path, images=images, workers=workers)
     result = evaluate(path, track=track, units="mm")
@@ -139,120 +131,9 @@ def score_run(
     return result
 
 
-def ship(
-    run: str | Path, folder: str | Path, track: str, *, workers: int = 1, notes: str = ""
-) -> Result:
-    """Make a folder of weights out of a run: half precision, record, log, scores, card.
-
-    The scores are those of the weights as they are shipped, beside the floors' on the same track.
-    `notes` go into the card.
-    """
-    run, folder, known = Path(run), Path(folder), find_track(track)
-    best = load_weights(_chosen(run))
-    save_weights(folder, best.model, best.preset, best.network, best.facts, half=True)
-    for name in (RECORD, "log.csv"):
-        with files.replacing(folder / name) as temporary:
-            shutil.copyfile(run / name, temporary)
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"{folder.name}.parquet"
-        predict(load_weights(folder), known, path, workers=workers)
-        result = shareable(evaluate(path, track=known, units="mm"))
-    result.save(folder / "result.json")
-    write_card(folder, floors=floor_results(known), title=f"{best.model.title}.", notes=notes)
-    return result
-
-
-def floor_results(track: Track) -> dict[str, Result]:
-    """Score the floors on a track, fitted to its dataset's training table.
-
-    Where the dataset has a box for each hand, they use it, and so know which hands are there.
-    """
-    rows = AnnotationBatch(0, _whole(open_annotations(track, None), ["sample_id", *COLUMNS]))
-    fitted = Views.of(AnnotationBatch(0, _whole(open_table(track, "train"), COLUMNS)))
-    asked, results = Views.of(rows), {}
-    for name, fit in FLOORS.items():
-        preds = {"sample_id": rows.sample_id.to_pylist(), **fit(fitted).predict(asked)}
-        results[name] = evaluate(preds, track=track, units="mm")
-    return results
-
-
-def _whole(opened: Annotations, columns: Sequence[str]) -> Any:
-    return opened.table(columns).combine_chunks().to_batches()[0]
-
-
-def _chosen(run: Path) -> Path:
+def chosen_weights(run: Path) -> Path:
+    """Return the folder of a run's best weights; of the last ones where none were compared."""
     return run / "best" if (run / "best").is_dir() else run / "last"
-
-
-def open_table(track: Track, split: str) -> Annotations:
-    """Open the prepared table of another split of a track's dataset ("train" or "val").
-
-    Raises
-    ------
-    BaselineError
-        HB302 where the dataset has none.
-    DatasetError
-        HB201 where it is not prepared.
-    """
-    known = find_dataset(track.dataset).splits
-    prefix = track.table.removesuffix(track.table.rsplit("-", 1)[-1])
-    names = ("train", "training") if split == "train" else (split,)
-    for name in (*(prefix + n for n in names), *names):
-        if name in known:
-            return Annotations.open(data_folder(track.dataset, name) / "annotations.parquet")
-    raise BaselineError(Problem("HB302", track.dataset, f"has no table for {split!r}."))
-
-
-def mean_root_depth(table: Any) -> list[float]:
-    """Return the mean depth of the training wrists of each side, mm; of both where one lacks."""
-    depths = [wrists[:, 2] for wrists, _ in _hands(table)]
-    both = np.concatenate(depths)
-    return [round(float((d if len(d) else both).mean()), 3) for d in depths]
-
-
-def mean_pose(table: Any) -> list[list[list[float]]]:
-    """Return the mean wrist-relative joints (2, 21, 3) of the training hands, mm.
-
-    A side without any is the other one, mirrored.
-    """
-    poses = []
-    for wrists, joints in _hands(table):
-        relative = joints - wrists[:, None]
-        whole = np.isfinite(relative).all(axis=(1, 2))
-        poses.append(relative[whole].mean(axis=0) if whole.any() else None)
-    mirror = np.array([-1.0, 1.0, 1.0])
-    right, left = poses
-    if right is None and left is None:
-        raise BaselineError(Problem("HB302", "training", "no hand has all 21 joints in 3D."))
-    both = [right if right is not None else left * mirror, left]
-    both[1] = left if left is not None else right * mirror
-    return np.round(np.array(both), 3).tolist()
-
-
-#: What a model's answers may need of its training data: name -> how it is computed.
-FACTS: dict[str, Callable[[Any], Any]] = {"root_depth": mean_root_depth, "mean_pose": mean_pose}
-
-
-def _hands(table: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each side the wrists (hands, 3) that are annotated, and joints (hands, 21, 3) or NaN.
-
-    Raises
-    ------
-    BaselineError
-        HB302 where no wrist is annotated.
-    """
-    batch, hands = AnnotationBatch(0, table), []
-    for side in HAND_SIDES:
-        there = batch.given(f"{side}_joints") & batch.given(f"{side}_valid")
-        joints = batch[f"{side}_joints"][there].astype(float)
-        valid = batch[f"{side}_valid"][there].astype(bool)
-        joints = np.where(valid[..., None], joints, np.nan)
-        wrists = joints[:, OPENPOSE.root]
-        known = np.isfinite(wrists).all(axis=1)
-        hands.append((wrists[known], joints[known]))
-    if not any(len(wrists) for wrists, _ in hands):
-        raise BaselineError(Problem("HB302", "training", "no wrist is annotated in 3D."))
-    return hands
 
 
 def _about(
@@ -314,16 +195,6 @@ def _shown(result: Result) -> dict[str, float]:
     values = {score.metric: score.value for score in result if score.subset == "all"}
     wanted = ("MPJPE", "MRRPE", "handedness accuracy")
     return {name: value for name in wanted if (value := values.get(name)) is not None}
-
-
-def evenly(opened: Annotations, count: int, path: Path) -> Annotations:
-    """Write a table with at most so many samples, taken evenly; the same whenever it is made."""
-    with pq.ParquetFile(opened.path) as source:
-        table = source.read(use_threads=False)
-    step = max(1, -(-len(table) // count))
-    with files.replacing(path) as temporary:
-        pq.write_table(table.take(np.arange(0, len(table), step)), temporary)
-    return Annotations.open(path)
 
 
 def options_of(given: dict[str, Any]) -> dict[str, Any]:

@@ -158,6 +158,7 @@ class State:
     step: int = 0
     total: int | None = None
     seconds: float = 0.0
+    waited: float = 0.0
     images_seconds: float = 0.0
     evaluated: int = 0
     best: float = -math.inf
@@ -233,7 +234,9 @@ def train(
             start = time.perf_counter()
             rate = _set_rate(optimizer, options, state)
             torch.manual_seed(hash((options.seed, state.step, accelerator.process_index)))
-            batch = {k: v.to(accelerator.device) for k, v in next(batches).items()}
+            loaded = next(batches)
+            state.waited += time.perf_counter() - start
+            batch = {k: v.to(accelerator.device) for k, v in loaded.items()}
             with accelerator.autocast():
                 output = network(batch["image"].contiguous(memory_format=torch.channels_last))
             terms = plain.losses(output, plain.targets(batch))
@@ -446,6 +449,7 @@ def _record(
         "epochs": round(state.step / per_epoch, 3),
         "minutes": round(state.seconds / 60, 2),
         "images_per_second": round(images / seconds, 2),
+        "share_of_time_waiting_for_pictures": round(state.waited / max(state.seconds, 1e-9), 3),
         "best_step": state.best_step,
         "best_validation_score": state.best if math.isfinite(state.best) else None,
         "resumed": state.resumed,

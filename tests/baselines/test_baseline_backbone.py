@@ -11,7 +11,7 @@ pytest.importorskip("safetensors", reason="safetensors is not installed: .[basel
 
 from safetensors.torch import save_file
 
-from hand_baselines import runs
+from hand_baselines import runs, tables
 from hand_baselines.backbone.config import PRESETS, BackboneConfig, preset
 from hand_baselines.backbone.model import Regressor
 from hand_baselines.backbone.weights import start_from
@@ -20,6 +20,7 @@ from hand_baselines.models import find_model
 from hand_baselines.resnet import ResNet
 from hand_baselines.weights import load_weights, save_weights
 from hand_bench.errors import BaselineError
+from hand_bench.tracks import find_track
 
 TINY = BackboneConfig(18, 0.125, input_size=32, bins=8, hidden=8, branch_hidden=16, reduced=4)
 
@@ -103,7 +104,7 @@ def test_a_run_starts_from_a_backbone_and_its_record_says_so(
     runs.run(model, [track, track], "tiny", tmp_path / "run", **given)
     record = json.loads((tmp_path / "run/record.json").read_text())
     assert record["initial_weights"].startswith("backbone of bb")
-    single = runs.open_table(runs.find_track(track), "train").rows
+    single = tables.open_table(find_track(track), "train").rows
     assert record["data"]["samples"] == 2 * single
     assert record["data"]["also"][0]["sha256"] == record["data"]["sha256"]
     trained = load_weights(tmp_path / "run/last").network.backbone

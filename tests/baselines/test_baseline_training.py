@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
 pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselines]")
 
-from hand_baselines import runs, training
+from hand_baselines import tables, training
 from hand_baselines.models import find_model
 from hand_baselines.training import Job, Options, train
 from hand_baselines.training_log import read_log
@@ -47,13 +47,13 @@ def make_job(options: Options = OPTIONS, *, evaluate=None) -> Job:
     from hand_baselines.samples import HandCrops, Order, picture_root, read_table
 
     model = find_model("internet")
-    opened = runs.open_table(find_track("handsim-interhand26m"), "train")
+    opened = tables.open_table(find_track("handsim-interhand26m"), "train")
     table = read_table(opened)
     torch.manual_seed(options.seed)
     network = model.network_class()(model.preset("tiny"))
     crops = model.crops(network.config, 1.0)
     data = HandCrops(table, Pictures(picture_root(opened)), crops, seed=options.seed)
-    facts = {"root_depth": runs.mean_root_depth(table)}
+    facts = {"root_depth": tables.mean_root_depth(table)}
     return Job(model, "tiny", network, data, Order.of(table), facts, evaluate=evaluate)
 
 
