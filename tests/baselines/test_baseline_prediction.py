@@ -2,6 +2,9 @@
 
 # ruff: noqa: E402 (what follows the check needs torch)
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +89,30 @@ def test_a_killed_prediction_goes_on_behind_the_last_part(loaded, tmp_path, monk
     monkeypatch.setattr(Pictures, "read", lambda self, at: seen.append(at) or read(self, at))
     assert answer(loaded, out, part=40) == whole
     assert len(seen) == pq.read_metadata(out).num_rows - 80
+
+
+SCRIPT = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from hand_baselines.prediction import predict
+from hand_baselines.weights import load_weights
+def progress(what, done, total):
+    if done > 90:
+        os.kill(os.getpid(), signal.SIGKILL)
+predict(load_weights(sys.argv[1]), sys.argv[2], sys.argv[3], workers=1, part=40, progress=progress)
+"""
+
+
+def test_a_process_that_is_killed_goes_on_with_the_same_file(loaded, tmp_path):
+    whole = answer(loaded, tmp_path / "whole.parquet", part=40)
+    out = tmp_path / "preds.parquet"
+    given = [sys.executable, "-c", SCRIPT, str(tmp_path / "tiny"), TRACK, str(out)]
+    assert subprocess.run(given, timeout=120).returncode == -signal.SIGKILL
+    assert not out.exists()
+    assert len(list((tmp_path / "preds.parquet.parts").glob("0*.parquet"))) == 2
+    assert answer(loaded, out, part=40) == whole
+    assert [path.name for path in tmp_path.glob("*preds*")] == ["preds.parquet"]
 
 
 def test_parts_of_other_weights_are_not_used(loaded, tmp_path):
