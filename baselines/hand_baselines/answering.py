@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,5 +58,9 @@ def outputs(
     data = HandCrops(rows.table, pictures, network.crops, labels=False)
     for batch in DataLoader(data, network.batch, num_workers=network.workers):
         batch = {name: value.to(network.device) for name, value in batch.items()}
-        image = batch["image"].contiguous(memory_format=torch.channels_last)
-        yield network.module(image), batch
+        yield network.module(*picture(batch)), batch
+
+
+def picture(batch: Mapping[str, Tensor]) -> tuple[Tensor]:
+    """Return what networks of one crop are called with: pictures, laid out by pixels."""
+    return (batch["image"].contiguous(memory_format=torch.channels_last),)

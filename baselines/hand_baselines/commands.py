@@ -171,7 +171,7 @@ def baselines_predict(
     annotations: Path | None = None,
     images: Path | None = None,
     root_depth: str | None = None,
-    left_root: Literal["relative", "absolute"] = "relative",
+    left_root: Literal["relative", "absolute"] | None = None,
     batch: int = 32,
     workers: int = 1,
     device: str | None = None,
@@ -224,7 +224,7 @@ def baselines_eval(
     annotations: Path | None = None,
     images: Path | None = None,
     root_depth: str | None = None,
-    left_root: Literal["relative", "absolute"] = "relative",
+    left_root: Literal["relative", "absolute"] | None = None,
     workers: int = 1,
     json: bool = False,
 ) -> None:
@@ -249,9 +249,9 @@ def baselines_eval(
     """
     import tempfile
 
-    from hand_baselines.prediction import predict
+    from hand_baselines.prediction import predict, score
     from hand_baselines.weights import load_weights
-    from hand_bench.evaluator import evaluate
+    from hand_bench.tracks import find_track
 
     with tempfile.TemporaryDirectory() as folder, console.progress_bar() as progress:
         path = output or Path(folder) / f"{Path(name).name}.parquet"
@@ -259,7 +259,7 @@ def baselines_eval(
         depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
         fed: dict[str, Any] = {"images": images, "workers": workers}
         predict(load_weights(name), track, path, **depths, **fed, **options)
-        result = evaluate(path, track=track, units="mm", **options)
+        result = score(path, find_track(track), **options)
     if json:
         console.write_json(result.to_json())
     else:

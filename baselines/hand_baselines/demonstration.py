@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from hand_baselines.answering import Network
+from hand_baselines.crop_task import CROPS
 from hand_baselines.pictures import Pictures
-from hand_baselines.prediction import Answering
-from hand_baselines.root_depths import root_depths
 from hand_baselines.weights import Loaded
 from hand_bench import drawing
-from hand_bench.annotations import AnnotationBatch, encode
+from hand_bench.annotations import AnnotationBatch, Annotations, encode
 from hand_bench.errors import BaselineError, Problem
 from hand_bench.geometry import project
 from hand_bench.joint_sets import HAND_SIDES
@@ -64,7 +62,7 @@ def look(
     *,
     camera: Sequence[float] | None = None,
     boxes: Sequence[Sequence[float]] = (),
-    root_depth: str | Path | None = None,
+    **options: Any,
 ) -> list[Found]:
     """Let a model look at a picture.
 
@@ -74,8 +72,8 @@ def look(
         fx, fy, cx, cy of the picture, px.
     boxes
         x, y, w, h, px, around the hands to look at, both hands of a person in one.
-    root_depth
-        A RootNet for the depths of the wrists; default: the mean depth of training wrists.
+    options
+        Of the model's task (`crop_task.answers`): `root_depth`.
 
     Raises
     ------
@@ -98,10 +96,12 @@ def look(
         "K": np.broadcast_to(K, (count, 3, 3)),
         "bbox": wanted,
     }
-    depths = None if root_depth is None else root_depths(root_depth)
-    network = Network.of(loaded.network, loaded.model)
-    answering = Answering(network, loaded.model, loaded.facts, depths)
-    said = answering.columns(AnnotationBatch(0, encode(columns)), pictures)
+    task = loaded.model.task()
+    if task is not CROPS:
+        what = "looks at more than one picture."
+        raise BaselineError(Problem("HB302", loaded.model.name, what))
+    rows, known = AnnotationBatch(0, encode(columns)), task.known(loaded.model.name, options)
+    said = task.answers(loaded, Annotations(path, {}), "/", **known).columns(rows)
     joints = np.stack([said[f"{side}_joints"] for side in HAND_SIDES], axis=1)
     sure = np.ones(count)
     scores = np.stack([said.get(f"{side}_score", sure) for side in HAND_SIDES], axis=1)

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import nn
@@ -16,6 +16,9 @@ from hand_baselines.crops import integer_square_box
 from hand_baselines.samples import Crops
 from hand_bench.errors import BaselineError, unknown_name
 from hand_bench.geometry import square_box
+
+if TYPE_CHECKING:
+    from hand_baselines.tasks import Task
 
 Box = Callable[[np.ndarray], np.ndarray]
 #: (network, its output, the batch, facts, depths of the wrists or None) -> predictions' columns.
@@ -49,6 +52,8 @@ class Model:
         What a prediction declares that it was given.
     facts
         What its answers need besides the weights: names in `runs.FACTS`.
+    kind
+        What it does with data: the name of a `Task`, "module:VALUE".
     chosen_by
         Metric by which the best weights are chosen; none: the one that ranks the track.
     """
@@ -64,7 +69,13 @@ class Model:
     inputs: tuple[str, ...] = ("boxes:standard", "root_depth:none")
     clipped: bool = False
     facts: tuple[str, ...] = ("root_depth",)
+    kind: str = "hand_baselines.crop_task:CROPS"
     chosen_by: str | None = None
+
+    def task(self) -> Task:
+        """Return what it does with data."""
+        module, _, value = self.kind.partition(":")
+        return getattr(importlib.import_module(module), value)
 
     def network_class(self) -> type[nn.Module]:
         """Return the class of its network."""

@@ -12,27 +12,26 @@ import argparse
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
-from hand_baselines.answering import Network, outputs
-from hand_baselines.models import Model
+from hand_baselines.crop_task import CROPS
 from hand_baselines.pictures import Pictures
-from hand_baselines.root_depths import NetworkDepths, RootDepths, root_depths
+from hand_baselines.root_depths import NetworkDepths, root_depths
 from hand_baselines.rootnet.output_file import write_records
 from hand_baselines.samples import INPUTS, picture_root
 from hand_baselines.weights import Loaded, load_weights
 from hand_bench import files
-from hand_bench.annotations import AnnotationBatch, Annotations
+from hand_bench.annotations import Annotations
 from hand_bench.data import open_annotations, quiet
 from hand_bench.declaration import Declaration
 from hand_bench.errors import BaselineError, Problem
-from hand_bench.predictions import predictions_table, write_table, writer
+from hand_bench.evaluator import evaluate
+from hand_bench.predictions import clips_table, predictions_table, write_table, writer
+from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
 Progress = Callable[[str, int, int], None]
@@ -48,13 +47,12 @@ def predict(
     *,
     annotations: str | Path | Annotations | None = None,
     images: str | Path | None = None,
-    root_depth: str | Path | None = None,
-    left_root: LeftRoot = "relative",
     batch: int = 32,
     workers: int = 1,
     device: str | None = None,
     part: int = PART,
     progress: Progress = quiet,
+    **options: Any,
 ) -> int:
     """Write the predictions of a track; return how many samples it has.
 
@@ -63,17 +61,11 @@ def predict(
     loaded
         What predicts.
     track
-        Pose track with one view for each sample.
+        What is asked for.
     out
         File to write; it appears only when it is complete.
     annotations, images
         Prepared annotations and the folder of pictures; default: where they were prepared.
-    root_depth
-        A RootNet's weights, or its result file: at these depths hands are lifted (`root_depths`).
-        Default: at the mean depth of the training wrists.
-    left_root
-        Whether the left wrist is put at the predicted difference of depths ("relative"), or at the
-        difference of the wrists' own depths ("absolute").
     batch, workers
         Samples at once, and processes that read pictures.
     device
@@ -82,94 +74,64 @@ def predict(
         Samples of a part.
     progress
         Called with (what, done, total).
+    options
+        Those of the model's task, e.g. `crop_task.answers`.
 
     Raises
     ------
     BaselineError
-        HB302 where the track asks for something else, or no depths are given for "absolute".
+        HB302 where the track asks for something else, or options do not fit.
     DatasetError
         HB201 where annotations are not prepared, HB202 where pictures are missing.
     """
-    track, out = find_track(track), Path(out)
-    _require_hands_of_one_camera(track)
-    if left_root == "absolute" and root_depth is None:
-        what = "the difference of absolute depths needs depths."
-        raise BaselineError(Problem("HB302", "--left-root absolute", what, fix="`--root-depth`."))
-    if root_depth is not None and "root_depth" not in loaded.model.facts:
-        what = "measures depths itself and takes none from elsewhere."
-        raise BaselineError(
-            Problem("HB302", loaded.model.name, what, fix="Leave out --root-depth.")
-        )
+    track, out, task = find_track(track), Path(out), loaded.model.task()
+    task.require(track)
+    options = task.known(loaded.model.name, options)
     files.require_writable(out)
     opened = annotations
     if not isinstance(opened, Annotations):
         opened = open_annotations(track, annotations)
     fed = {"device": device, "batch": batch, "workers": workers}
-    roots = None if root_depth is None else root_depths(root_depth, **fed)
-    network = Network.of(loaded.network, loaded.model, **fed)
-    run = Answering(network, loaded.model, loaded.facts, roots, left_root)
-    pictures = Pictures(picture_root(opened, images))
+    answers = task.answers(loaded, opened, images, **options, **fed)
     folder = out.with_name(out.name + ".parts")
     origin = {"weights": loaded.sha256, "annotations": opened.sha256, "part": part}
-    if roots is not None:
-        origin |= {"roots": roots.source, "left_root": left_root}
-    _open_parts(folder, origin)
-    total, done = opened.rows, 0
-    paths = []
-    for number, rows in enumerate(opened.batches(INPUTS, part)):
+    _open_parts(folder, origin | dict(answers.origin))
+    paths, done = [], 0
+    for number, rows in enumerate(opened.batches(task.read, part)):
         paths.append(folder / f"{number:06d}.parquet")
         if not paths[-1].is_file():
-            columns = run.columns(
-                rows, pictures, lambda n, at=done: progress("predicting", at + n, total)
+            columns = answers.columns(
+                rows, lambda n, at=done: progress("predicting", at + n, opened.rows)
             )
-            write_table(paths[-1], predictions_table(rows.sample_id.to_pylist(), **columns))
+            write_table(paths[-1], answers_table(track, rows.sample_id.to_pylist(), columns))
         done += len(rows)
-        progress("predicting", done, total)
-    inputs = loaded.model.inputs if roots is None else ("boxes:standard", "root_depth:own")
-    _join(paths, out, Declaration(track.name, "mm", "openpose21", "camera", inputs, loaded.name))
+        progress("predicting", done, opened.rows)
+    _join(paths, out, declaration(track, answers.inputs, loaded.name))
     shutil.rmtree(folder)
     return done
 
 
-@dataclass(frozen=True)
-class Answering:
-    """A network that answers rows of annotations.
+def score(preds: Any, track: Track, **options: Any) -> Result:
+    """Score predictions of baselines; `options` are those of `evaluate`.
 
-    Attributes
-    ----------
-    network
-        What looks at the pictures.
-    model, facts
-        How its outputs are read, and what that needs besides.
-    roots
-        Where the depths of the wrists come from; none: from the facts.
-    left
-        "relative" or "absolute": see `internet.predict.answer`.
+    Poses are taken for millimetres however small hands are: untrained networks say strange sizes.
     """
+    units = {"units": "mm"} if track.kind == "pose" else {}
+    return evaluate(preds, track=track, **units, **options)
 
-    network: Network
-    model: Model
-    facts: Mapping[str, Any]
-    roots: RootDepths | None = None
-    left: LeftRoot = "relative"
 
-    def columns(
-        self, rows: AnnotationBatch, pictures: Pictures, seen: Callable[[int], None] | None = None
-    ) -> dict[str, np.ndarray]:
-        """Return columns of predictions for rows, in their order."""
-        depths = None if self.roots is None else torch.from_numpy(self.roots(rows, pictures))
-        # Only models that take depths from elsewhere have a choice of the left wrist's.
-        options = {} if depths is None else {"left": self.left}
-        answer, parts, done = self.model.answer(), [], 0
-        for output, batch in outputs(self.network, rows, pictures):
-            end = done + len(batch["image"])
-            depth = None if depths is None else depths[done:end]
-            module = self.network.module
-            parts.append(answer(module, output, batch, self.facts, depth, **options))
-            done = end
-            if seen is not None:
-                seen(done)
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def answers_table(track: Track, ids: list[str], columns: Mapping[str, Any]) -> pa.Table:
+    """Return the predictions of a track as their table: poses, or labels of clips."""
+    if track.kind == "action":
+        return clips_table(ids, **columns)
+    return predictions_table(ids, **columns)
+
+
+def declaration(track: Track, inputs: tuple[str, ...], method: str) -> Declaration:
+    """Return what predictions of baselines declare."""
+    if track.kind == "action":
+        return Declaration(track.name, inputs=inputs, method=method)
+    return Declaration(track.name, "mm", "openpose21", track.frame, inputs, method)
 
 
 def write_roots(
@@ -189,7 +151,7 @@ def write_roots(
     The arguments are those of `predict`; `where` are the RootNet's weights.
     """
     track = find_track(track)
-    _require_hands_of_one_camera(track)
+    CROPS.require(track)
     opened = open_annotations(track, annotations)
     found = root_depths(where, device=device, batch=batch, workers=workers)
     if not isinstance(found, NetworkDepths):
@@ -201,12 +163,6 @@ def write_roots(
         progress("measuring depths", len(records), opened.rows)
     write_records(out, records)
     return len(records)
-
-
-def _require_hands_of_one_camera(track: Track) -> None:
-    if track.kind != "pose" or track.several_views or track.frame != "camera":
-        what = f"asks for something else than hands in one camera's frame ({track.predicts})."
-        raise BaselineError(Problem("HB302", track.name, what))
 
 
 def _open_parts(folder: Path, origin: Mapping[str, Any]) -> None:

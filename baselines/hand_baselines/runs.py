@@ -19,26 +19,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from hand_baselines.answering import Network
 from hand_baselines.backbone.weights import start_from
 from hand_baselines.models import Model, find_model
-from hand_baselines.pictures import Pictures
-from hand_baselines.prediction import Answering, predict
+from hand_baselines.prediction import answers_table, declaration, predict
+from hand_baselines.prediction import score as score_predictions
 from hand_baselines.samples import (
-    INPUTS,
-    HandCrops,
     Hands,
-    Order,
-    join_tables,
-    picture_root,
-    read_table,
 )
-from hand_baselines.tables import FACTS, evenly, open_table
+from hand_baselines.tables import evenly, open_table
 from hand_baselines.training import RECORD, Job, Options, make_accelerator, train
-from hand_baselines.weights import load_weights
+from hand_baselines.weights import Loaded, load_weights
 from hand_bench.annotations import Annotations
 from hand_bench.data import DATASETS
-from hand_bench.evaluator import evaluate
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
@@ -94,21 +86,24 @@ def run(
     out, tracks = Path(out), [find_track(t) for t in ([data] if isinstance(data, str) else data)]
     chosen = Options(**{**model.options.get(preset, {}), **options})
     opened = [open_table(track, "train") for track in tracks]
-    tables = [read_table(part, hands=hands, annotators=annotators) for part in opened]
-    table, root = join_tables(tables, [picture_root(part, images) for part in opened])
     torch.manual_seed(chosen.seed)
     network = model.network_class()(model.preset(preset))
     initial = "random" if backbone_weights is None else start_from(network, backbone_weights)
-    facts = {name: FACTS[name](table) for name in model.facts}
-    crops = model.crops(network.config, chosen.augmentation)
+    chosen_data: dict[str, Any] = {"hands": hands, "annotators": annotators}
+    varied: dict[str, Any] = {"augmentation": chosen.augmentation, "seed": chosen.seed}
+    data_set = model.task().training_set(
+        model, network.config, opened, images, **chosen_data, **varied
+    )
+    facts = data_set.facts
+    samples = len(data_set.data)  # pyright: ignore
     job = Job(
         model,
         preset,
         network,
-        HandCrops(table, Pictures(root), crops, seed=chosen.seed),
-        Order.of(table, chosen.seed),
+        data_set.data,
+        data_set.order,
         facts,
-        _about(opened, table.num_rows, hands, annotators),
+        _about(opened, samples, hands, annotators),
         initial,
         _validation(model, tracks[0], facts, images, validated, out) if validated else None,
     )
@@ -126,7 +121,7 @@ def score_run(
     loaded = replace(load_weights(chosen_weights(out)), name=out.name)
     path = out / "predictions.parquet"
     predict(loaded, track, path, images=images, workers=workers)
-    result = evaluate(path, track=track, units="mm")
+    result = score_predictions(path, track)
     result.save(out / "result.json")
     return result
 
@@ -167,15 +162,17 @@ def _validation(
         return None
     opened = open_table(track, "val")
     part = evenly(opened, validated, out / "validation.parquet")
-    pictures = Pictures(picture_root(opened, images))
+    task = model.task()
 
     def scored(network: nn.Module) -> tuple[float, dict[str, float]]:
-        device = next(network.parameters()).device
-        answering = Answering(Network.of(network, model, str(device)), model, facts)
-        rows = next(part.batches(INPUTS, max(part.rows, 1)))
-        columns = answering.columns(rows, pictures)
-        preds = {"sample_id": rows.sample_id.to_pylist(), **columns}
-        result = evaluate(preds, track=track, annotations=part, units="mm", resamples=0)
+        device = str(next(network.parameters()).device)
+        held = Loaded("", model, "", network, facts, "")
+        answers = task.answers(held, opened, images, device=device)
+        rows = next(part.batches(task.read, max(part.rows, 1)))
+        table = answers_table(track, rows.sample_id.to_pylist(), answers.columns(rows))
+        declared = declaration(track, answers.inputs, "")
+        preds = table.replace_schema_metadata(declared.metadata())
+        result = score_predictions(preds, track, annotations=part, resamples=0)
         return _rank(result, model.chosen_by), _shown(result)
 
     return scored

@@ -11,7 +11,7 @@ from typing import Any
 
 from hand_baselines.cards import FLOORS_FILE, shareable, write_card
 from hand_baselines.floors import COLUMNS, FLOORS, Views
-from hand_baselines.prediction import predict
+from hand_baselines.prediction import predict, score
 from hand_baselines.runs import chosen_weights
 from hand_baselines.tables import open_table
 from hand_baselines.training import RECORD
@@ -19,7 +19,6 @@ from hand_baselines.weights import load_weights, save_weights
 from hand_bench import files
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.data import open_annotations
-from hand_bench.evaluator import evaluate
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
@@ -62,7 +61,7 @@ def ship(
     with tempfile.TemporaryDirectory() as place:
         path = Path(predictions or Path(place) / f"{folder.name}.parquet")
         predict(load_weights(folder), known, path, root_depth=root_depth, workers=workers)
-        result = shareable(evaluate(path, track=known, units="mm"))
+        result = shareable(score(path, known))
     result.save(folder / "result.json")
     found = {name: shareable(floor).to_json() for name, floor in floor_results(known).items()}
     with files.replacing(folder / FLOORS_FILE) as temporary:
@@ -78,7 +77,7 @@ def floor_results(track: Track) -> dict[str, Result]:
     asked, results = Views.of(rows), {}
     for name, fit in FLOORS.items():
         preds = {"sample_id": rows.sample_id.to_pylist(), **fit(fitted).predict(asked)}
-        results[name] = evaluate(preds, track=track, units="mm")
+        results[name] = score(preds, track)
     return results
 
 

@@ -35,11 +35,11 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from hand_baselines.models import Model
 from hand_baselines.resnet import channels_last, parameter_count
-from hand_baselines.samples import HandCrops, Order
+from hand_baselines.samples import Order
 from hand_baselines.training_log import Log, Window, plot
 from hand_baselines.weights import save_weights
 from hand_bench import files
@@ -129,7 +129,7 @@ class Job:
     model, preset, network
         The network with its first weights.
     data, order
-        Crops with labels, and their order.
+        Samples with labels (`tasks.TrainingSet`), and their order.
     facts
         What the weights need besides (see `weights`).
     about
@@ -143,7 +143,7 @@ class Job:
     model: Model
     preset: str
     network: nn.Module
-    data: HandCrops
+    data: Dataset
     order: Order
     facts: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -223,6 +223,7 @@ def train(
         save()
         accelerator.wait_for_everyone()
 
+    fed = job.model.task().fed
     batches = _loader(job, options, state.step, accelerator)
     with _progress(chief) as progress:
         while True:
@@ -238,7 +239,7 @@ def train(
             state.waited += time.perf_counter() - start
             batch = {k: v.to(accelerator.device) for k, v in loaded.items()}
             with accelerator.autocast():
-                output = network(batch["image"].contiguous(memory_format=torch.channels_last))
+                output = network(*fed(batch))
             terms = plain.losses(output, plain.targets(batch))
             optimizer.zero_grad()
             accelerator.backward(terms.total)
@@ -372,7 +373,14 @@ def _fingerprint(job: Job, options: Options, parts: int) -> str:
     free = ("workers", "threads", "save_every", "log_every", "evaluate_every")
     kept = {k: v for k, v in asdict(options).items() if k not in free}
     config = asdict(job.network.config)  # pyright: ignore
-    about = [job.model.name, config, kept, parts, len(job.data), job.about.get("sha256")]
+    about = [
+        job.model.name,
+        config,
+        kept,
+        parts,
+        len(job.order.neighbours),
+        job.about.get("sha256"),
+    ]
     about.append(job.initial_weights)
     return json.dumps(about, sort_keys=True)
 
