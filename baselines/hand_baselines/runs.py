@@ -29,7 +29,7 @@ from hand_baselines.pictures import Pictures
 from hand_baselines.prediction import Answering, predict
 from hand_baselines.samples import INPUTS, HandCrops, Hands, Order, picture_root, read_table
 from hand_baselines.training import RECORD, Job, Options, make_accelerator, train
-from hand_baselines.weights import load_weights, save_weights
+from hand_baselines.weights import load_weights, save_weights, seal
 from hand_bench import files
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.data import DATASETS, find_dataset, open_annotations
@@ -136,6 +136,7 @@ def ship(
     run, folder, known = Path(run), Path(folder), find_track(track)
     best = load_weights(_chosen(run))
     save_weights(folder, best.model, best.preset, best.network, best.facts, half=True)
+    seal(folder)
     for name in (RECORD, "log.csv"):
         with files.replacing(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)
