@@ -108,13 +108,12 @@ def card(
     return "\n".join(lines)
 
 
-def write_plain_card(folder: Path, model: str, title: str) -> None:
-    """Write a card of a few lines: for weights that are saved without record and scores."""
-    name = folder.resolve().name
+def plain_card(name: str, model: str, title: str) -> str:
+    """Return a card of a few lines: for weights that are saved without record and scores."""
     use = f"`hand-bench baselines predict {name} --track TRACK -o preds.parquet`"
-    lines = [*front_matter(plain_metadata(model)), f"# {name}", "", f"{title}.", "", use, ""]
-    with files.replacing(folder / "README.md") as temporary:
-        temporary.write_text("\n".join(lines), "utf-8")
+    return "\n".join(
+        [*front_matter(plain_metadata(model)), f"# {name}", "", f"{title}.", "", use, ""]
+    )
 
 
 def model_metadata(name: str, record: Mapping[str, Any], result: Result) -> dict[str, Any]:

@@ -85,15 +85,17 @@ class Pretrained(PyTorchModelHubMixin):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write a sealed folder of weights; a card of a few lines where it has none."""
-        from hand_baselines.cards import write_plain_card
+        from hand_baselines.cards import plain_card
         from hand_baselines.weights import save_weights, seal
 
         model = _model_of(type(self))
         presets = (name for name in model.presets() if model.preset(name) == self.config)
         save_weights(save_directory, model, next(presets, ""), self, self.facts or {})
         seal(save_directory)
-        if not (save_directory / "README.md").is_file():
-            write_plain_card(save_directory, model.name, model.title)
+        card = save_directory / "README.md"
+        if not card.is_file():
+            name = save_directory.resolve().name
+            card.write_text(plain_card(name, model.name, model.title), "utf-8")
 
 
 def _folder(name: str, revision: str | None, options: dict[str, Any]) -> str | Path:

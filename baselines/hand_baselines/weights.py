@@ -98,13 +98,16 @@ def save_weights(
     files.write_json(folder / CONFIG, about)
 
 
-def seal(folder: str | Path) -> dict[str, Any]:
-    """Write the SHA-256 of the tensors' files into ``config.json``; return what is in it then."""
+def sealed(folder: str | Path) -> dict[str, Any]:
+    """Return ``config.json`` with the SHA-256 of the tensors' files."""
     folder = Path(folder)
-    about = json.loads((folder / CONFIG).read_text("utf-8"))
-    about["sha256"] = {name: files.sha256(folder / name) for name in tensors.names(folder)}
-    files.write_json(folder / CONFIG, about)
-    return about
+    digests = {name: files.sha256(folder / name) for name in tensors.names(folder)}
+    return {**read_config(folder), "sha256": digests}
+
+
+def seal(folder: str | Path) -> None:
+    """Write the SHA-256 of the tensors' files into ``config.json``."""
+    files.write_json(Path(folder) / CONFIG, sealed(folder))
 
 
 def load_weights(where: str | Path, *, revision: str | None = None) -> Loaded:
