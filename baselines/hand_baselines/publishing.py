@@ -171,9 +171,10 @@ def send(kind: Kind, repo: str, there: Files, to: Destination) -> Sent:
 
     api = HfApi(endpoint=to.endpoint, token=to.token)
     with explained(repo, to.revision, to.endpoint), _no_hint_about_parquet():
-        sdk: dict[str, Any] = {"space_sdk": "static"} if kind == "space" else {}
-        private = True if to.private else None
-        api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **sdk)
+        if not api.repo_exists(repo, repo_type=kind):
+            sdk = "static" if kind == "space" else None
+            private = True if to.private else None
+            api.create_repo(repo, repo_type=kind, private=private, space_sdk=sdk)
         if to.revision:
             api.create_branch(repo, repo_type=kind, branch=to.revision, exist_ok=True)
         hashes = _hashes(api, kind, repo, to.revision)

@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, asked: dict) -> None:
         kind, name = asked.get("type", "model"), f"{asked['organization']}/{asked['name']}"
-        url = f"{self.state.endpoint}/{name}"
+        url = self._url(kind, name)
         if not self._may_write():
             return
         if (kind, name) in self.state.repos:
@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             how = {"uploadMode": "regular", "shouldIgnore": False}
             self._json({"files": [{"path": n, **how} for n in names]})
         elif action == "commit":
-            self._commit(repo, dict(files), revision or "main", body)
+            self._commit(repo, dict(files), revision or "main", body, self._url(kind, name))
 
     def _branch(self, repo: Repo, name: str) -> None:
         if name in repo.refs:
@@ -205,7 +205,10 @@ class _Handler(BaseHTTPRequestHandler):
             repo.refs[name] = repo.refs["main"]
             self._json({})
 
-    def _commit(self, repo: Repo, files: Files, ref: str, body: bytes) -> None:
+    def _url(self, kind: str, name: str) -> str:
+        return f"{self.state.endpoint}/{'' if kind == 'model' else kind + 's/'}{name}"
+
+    def _commit(self, repo: Repo, files: Files, ref: str, body: bytes, url: str) -> None:
         for line in body.splitlines():
             asked = json.loads(line)
             value = asked["value"]
@@ -215,8 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
             elif asked["key"] == "deletedFile":
                 del files[value["path"]]
         commit = repo.commit(files, ref)
-        url = f"{self.state.endpoint}/commit/{commit}"
-        self._json({"success": True, "commitUrl": url, "commitOid": commit})
+        where = f"{url}/commit/{commit}"
+        self._json({"success": True, "commitUrl": where, "commitOid": commit})
 
     def _resolve(self, name: str, revision: str, path: str) -> None:
         found = self._find("model", name, revision)

@@ -1,0 +1,328 @@
+"""Weights, worlds and the board sent to the Hub: all of it, once, and again after a failure."""
+
+# ruff: noqa: E402 (what follows the check needs torch)
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
+pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed: .[baselines]")
+
+import yaml
+from huggingface_hub.repocard_data import DatasetCardData, ModelCardData
+
+from baselines import hub_emulator
+from hand_baselines import cards, hub, hub_commands, publishing, weights
+from hand_baselines.commands import app
+from hand_baselines.internet.model import InterNet
+from hand_baselines.models import MODELS, find_model
+from hand_baselines.publishing import Destination, publish, push
+from hand_baselines.rootnet.config import PRESETS as ROOTNETS
+from hand_baselines.rootnet.model import RootNet
+from hand_baselines.svegonet.model import SVEgoNet
+from hand_baselines.weights import load_weights, save_weights, shipped
+from hand_bench import files
+from hand_bench.errors import BaselineError, DatasetError
+from hand_bench.results import Result
+
+REPO = "someone/internet-tiny"
+SHIPPED = Path(weights.SHIPPED)
+FACTS = {"root_depth": [1.0, 2.0], "reading": "expected"}
+
+
+@pytest.fixture
+def server():
+    with hub_emulator.running() as running:
+        yield running
+
+
+@pytest.fixture
+def network(tiny_preset):
+    torch.manual_seed(0)
+    return InterNet(tiny_preset)
+
+
+@pytest.fixture
+def folder(network, tmp_path) -> Path:
+    """Weights without hashes, in several files, with all that belongs to shipped ones."""
+    place = tmp_path / "internet-tiny"
+    save_weights(place, find_model("internet"), "tiny", network, FACTS, max_shard=500_000)
+    answers = place / "predictions.parquet"
+    answers.write_bytes(b"answers")
+    scored = {"predictions": {"sha256": files.sha256(answers)}}
+    (place / "result.json").write_text(json.dumps(scored))
+    for name in ("README.md", "record.json", "log.csv"):
+        (place / name).write_text(f"{name}\n")
+    return place
+
+
+def to(server, **options) -> dict:
+    return {"endpoint": server.endpoint, "token": "writer", **options}
+
+
+def test_what_is_pushed_is_pulled(folder, server, tmp_path):
+    done = push(folder, REPO, **to(server))
+    there = {path.name for path in folder.iterdir()}
+    assert set(server.repos["model", REPO].files) == set(done.sent) == there
+    pulled = hub.get(REPO, cache=tmp_path / "cache", endpoint=server.endpoint)
+    assert {path.name for path in pulled.iterdir()} == there - {"predictions.parquet"}
+    loaded, source = load_weights(pulled), load_weights(folder)
+    assert loaded.sha256 == source.sha256 and loaded.facts == FACTS
+    assert "sha256" not in json.loads((folder / "config.json").read_text())
+
+
+def test_what_is_there_is_not_sent_again(folder, server):
+    first = push(folder, REPO, **to(server))
+    asked = len(server.uploads())
+    assert asked == len(first.sent)
+    again = push(folder, REPO, **to(server))
+    assert not again.sent and set(again.there) == set(first.sent)
+    (folder / "README.md").write_text("a new card\n")
+    assert set(push(folder, REPO, **to(server)).sent) == {"README.md"}
+    assert server.uploads()[asked:] == ["README.md"]
+
+
+def test_an_interrupted_push_goes_on_where_it_stopped(folder, server, monkeypatch):
+    monkeypatch.setattr(publishing, "COMMIT", 1)
+    from huggingface_hub import HfApi
+
+    send, left = HfApi.create_commit, iter((True, True, False))
+
+    def interrupted(*arguments, **options):
+        if not next(left, False):
+            raise KeyboardInterrupt
+        return send(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HfApi, "create_commit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            push(folder, REPO, **to(server))
+    done = push(folder, REPO, **to(server))
+    assert len(done.there) == 2 and len(server.uploads()) == len(done.sent) + 2
+    assert len(set(server.uploads())) == len(server.uploads())
+
+
+def test_files_of_another_cut_are_removed(folder, network, server):
+    push(folder, REPO, **to(server))
+    server.repos["model", REPO].files["NOTES.md"] = b"the owner's own\n"
+    save_weights(folder, find_model("internet"), "tiny", network, FACTS)
+    push(folder, REPO, **to(server))
+    there = set(server.repos["model", REPO].files)
+    assert {"model.safetensors", "NOTES.md"} <= there
+    assert not any("-of-" in name or "index" in name for name in there)
+
+
+def test_a_dry_run_touches_no_network(folder, server):
+    done = push(folder, REPO, dry_run=True, **to(server))
+    assert server.log == [] and done.sent["log.csv"] == 8
+    assert "dry run" in done.line() and REPO in done.line()
+
+
+def test_a_branch_and_a_private_repository(folder, server):
+    push(folder, REPO, private=True, **to(server))
+    main = server.repos["model", REPO].refs["main"]
+    (folder / "README.md").write_text("on a branch\n")
+    push(folder, REPO, revision="trial", **to(server))
+    repo = server.repos["model", REPO]
+    assert repo.private and repo.refs["main"] == main
+    assert repo.commits[repo.refs["trial"]]["README.md"] == b"on a branch\n"
+
+
+@pytest.mark.parametrize("token", [False, "reader"])
+def test_without_the_right_to_write_nothing_is_sent(folder, server, token):
+    server.add(REPO, {"README.md": b"theirs\n"})
+    with pytest.raises(BaselineError, match=r"(?s)HB404 someone/internet-tiny: .*hf auth login"):
+        push(folder, REPO, **to(server, token=token))
+    assert server.uploads() == []
+
+
+def test_without_network_a_push_says_so(folder, server):
+    with pytest.raises(BaselineError, match=r"HB403 .*127.0.0.1:9 cannot be reached"):
+        push(folder, REPO, **to(server, endpoint="http://127.0.0.1:9"))
+
+
+def test_other_predictions_than_the_scored_ones_are_refused(folder, server, tmp_path):
+    (folder / "predictions.parquet").write_bytes(b"others")
+    with pytest.raises(BaselineError, match=r"HB302 .*is not the file that"):
+        push(folder, REPO, **to(server))
+    with pytest.raises(BaselineError, match=r"HB402 .*does not exist"):
+        push(folder, REPO, predictions=tmp_path / "none.parquet", **to(server))
+    assert server.log == []
+
+
+def test_damaged_weights_are_not_sent(folder, server):
+    path = folder / "model-00001-of-00002.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BaselineError, match=r"HB402 .*holds no usable weights"):
+        push(folder, REPO, **to(server))
+    assert server.log == []
+
+
+@pytest.fixture
+def owner(mini_world, folder, tmp_path, monkeypatch):
+    """What an owner has: two weights, one of them damaged; a world; a built board."""
+    place = tmp_path / "shipped"
+    shutil.copytree(folder, place / "internet-tiny")
+    shutil.copytree(folder, place / "damaged")
+    (place / "damaged/model.safetensors.index.json").write_text("{}")
+    monkeypatch.setattr(publishing, "SHIPPED", place)
+    monkeypatch.setattr(weights, "SHIPPED", place)
+    (tmp_path / "site/tracks").mkdir(parents=True)
+    (tmp_path / "site/index.html").write_text("<p>the board</p>")
+    (tmp_path / "site/tracks/demo.html").write_text("<p>a track</p>")
+    return tmp_path
+
+
+def test_publish_sends_everything_and_goes_on_after_a_failure(owner, server):
+    server.add("ours/internet-tiny", {})
+    options = {"site": owner / "site", "to": Destination(**to(server))}
+    done = {sent.repo: sent for sent in publish("ours", **options)}
+    assert done["ours/damaged"].problem.code == "HB402"
+    assert set(done) == {"ours/damaged", "ours/internet-tiny", "ours/handsim-interhand26m",
+                         "ours/leaderboard"}  # fmt: skip
+    assert "predictions.parquet" in done["ours/internet-tiny"].sent
+    board = server.repos["space", "ours/leaderboard"].files
+    assert {"README.md", "index.html", "tracks/demo.html"} == set(board)
+    assert b'sdk: "static"' in board["README.md"]
+    received = len(server.uploads())
+    again = list(publish("ours", **options))
+    assert not any(sent.sent for sent in again) and len(server.uploads()) == received
+
+
+def test_a_world_has_a_card_that_opens_its_tables(owner, server, mini_world):
+    list(publish("ours", to=Destination(**to(server))))
+    there = server.repos["dataset", "ours/handsim-interhand26m"].files
+    made = mini_world / "handsim-interhand26m/data"
+    assert {name for name in there if name.endswith(".parquet")} == {
+        f"data/{path.name}" for path in made.iterdir()
+    }
+    text = there["README.md"].decode()
+    metadata = yaml.safe_load(text.split("---")[1])
+    splits = metadata["configs"][0]["data_files"]
+    assert [part["split"] for part in splits] == ["train", "val", "test"]
+    assert all(list(made.parent.glob(part["path"])) for part in splits)
+    assert DatasetCardData(**metadata).license == "apache-2.0" and "size mini" in text
+
+
+def test_what_is_left_out_is_said(owner, server):
+    options = {"size": "small", "to": Destination(dry_run=True, **to(server))}
+    notes = {sent.kind: sent.note for sent in publish("ours", **options)}
+    assert notes["dataset"] == "left out: its size is mini"
+    assert notes["space"].startswith("left out: --site")
+    assert server.log == []
+
+
+def test_a_world_that_is_not_made_is_a_failure_of_its_own(owner, server):
+    options = {"worlds": ["handsim-stb"], "to": Destination(**to(server))}
+    problems = [sent.problem for sent in publish("ours", **options) if sent.kind == "dataset"]
+    assert problems[0].code == "HB202" and "sim make" in problems[0].fix
+
+
+def test_a_site_without_a_first_page_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"HB202 .*has no index.html"):
+        publishing.site_files(tmp_path)
+
+
+def test_the_commands(owner, server, capsys, monkeypatch):
+    with pytest.raises(BaselineError, match="HB402"):
+        hub_commands.publish(org="ours", dry_run=True, site=owner / "site")
+    out = capsys.readouterr().out
+    assert "model    ours/damaged: failed" in out
+    assert "space    ours/leaderboard: 3 files" in out and "dry run" in out
+    shutil.rmtree(owner / "shipped/damaged")
+    hub_commands.publish(org="ours", dry_run=True, json=True)
+    listed = json.loads(capsys.readouterr().out)
+    assert [sent["kind"] for sent in listed] == ["model", "dataset", "space"]
+    app(["push", "internet-tiny", "--repo", REPO, "--dry-run"])
+    assert "            8  log.csv\n" in capsys.readouterr().out
+    app(["push", str(owner / "shipped/internet-tiny"), "--repo", REPO, "--dry-run"])
+    monkeypatch.setattr(hub, "get", lambda name, **options: f"{name} {options}")
+    app(["get", "tiny", "--revision", "v1", "--offline"])
+    assert capsys.readouterr().out.endswith("tiny {'revision': 'v1', 'offline': True}\n")
+
+
+def test_a_network_is_saved_and_read_with_its_facts(network, tmp_path):
+    network.facts = FACTS
+    network.save_pretrained(tmp_path / "saved")
+    assert {path.name for path in (tmp_path / "saved").iterdir()} == {
+        "README.md", "config.json", "model.safetensors"
+    }  # fmt: skip
+    again = InterNet.from_pretrained(tmp_path / "saved")
+    assert again.facts == FACTS and again.config == network.config and not again.training
+    loaded = load_weights(tmp_path / "saved")
+    assert loaded.preset == "tiny" and loaded.facts == FACTS
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in network.state_dict().items())
+
+
+def test_a_network_of_another_class_is_refused(network, tmp_path):
+    network.save_pretrained(tmp_path / "saved")
+    with pytest.raises(BaselineError, match=r"(?s)HB302 .*holds a InterNet, not a SVEgoNet"):
+        SVEgoNet.from_pretrained(tmp_path / "saved")
+    with pytest.raises(TypeError, match="no option 'map_location'"):
+        InterNet.from_pretrained(tmp_path / "saved", map_location="cpu")
+
+
+def test_every_model_inherits_it():
+    for model in MODELS.values():
+        assert hasattr(model.network_class(), "from_pretrained")
+
+
+def test_a_network_without_a_model_says_so(tmp_path):
+    if "rootnet" in MODELS:
+        pytest.skip("every network is a model")
+    with pytest.raises(BaselineError, match="HB302 RootNet: is no network"):
+        RootNet(ROOTNETS["small"]).save_pretrained(tmp_path / "saved")
+
+
+def test_push_to_hub_and_from_pretrained_with_a_revision(network, server, tmp_path):
+    code = (
+        "import sys, torch\n"
+        "from hand_baselines.internet.model import InterNet\n"
+        "network = InterNet.from_pretrained(sys.argv[1])\n"
+        "network.push_to_hub('someone/x', token='writer')\n"
+        "first = InterNet.from_pretrained('someone/x')\n"
+        "pinned = InterNet.from_pretrained('someone/x', revision=sys.argv[2] or 'main')\n"
+        "for key, value in network.state_dict().items():\n"
+        "    assert torch.equal(value, first.state_dict()[key])\n"
+        "assert first.facts == pinned.facts == network.facts\n"
+        "InterNet.from_pretrained('someone/x', local_files_only=True, token='writer')\n"
+    )
+    network.facts = FACTS
+    network.save_pretrained(tmp_path / "saved")
+    env = {"HF_ENDPOINT": server.endpoint, "HF_HOME": str(tmp_path / "hf"), "PATH": ""}
+    env |= {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
+    given = [sys.executable, "-c", code, str(tmp_path / "saved"), ""]
+    done = subprocess.run(given, env=env, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    there = server.repos["model", "someone/x"].files
+    assert set(there) == {"README.md", "config.json", "model.safetensors"}
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_card_tells_the_hub_its_scores(name):
+    record = json.loads((SHIPPED / name / "record.json").read_text())
+    result = Result.load(SHIPPED / name / "result.json")
+    text = cards.card(name, record, result, size=1)
+    metadata = yaml.safe_load(text.split("---")[1])
+    read = ModelCardData(**metadata)
+    assert read.model_name == name and read.license == "apache-2.0"
+    assert read.datasets == [f"{hub.ORGANISATION}/{record['data']['dataset']}"]
+    values = {r.metric_name: r.metric_value for r in read.eval_results}
+    score = result.score("MPJPE", "SH", "official")
+    assert values["MPJPE SH (official), mm"] == float(score.text())
+    assert len(values) == len(read.eval_results) > 10
+
+
+def test_metadata_survives_yaml():
+    value = {"a": "x: y", "list": ["1", 2, {"k": [1.5, None]}], "deep": {"m": {"n": True}}}
+    assert yaml.safe_load("\n".join(cards.front_matter(value)).strip("-")) == value
+
+
+def test_what_was_sent_is_plain_data():
+    assert asdict(publishing.Sent("model", REPO))["problem"] is None
