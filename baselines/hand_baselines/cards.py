@@ -119,9 +119,10 @@ def plain_card(name: str, model: str, title: str) -> str:
 def model_metadata(name: str, record: Mapping[str, Any], result: Result) -> dict[str, Any]:
     """Return what the Hub reads of a card: kind, data, and the scores as its ``model-index``."""
     trained_on = record["data"]["dataset"]
+    published = {"datasets": [_dataset_id(trained_on)]} if _is_published(trained_on) else {}
     return {
         **plain_metadata(record["model"]),
-        "datasets": [_dataset_id(trained_on)],
+        **published,
         "model-index": [{"name": name, "results": [_evaluation(result)]}],
     }
 
@@ -175,11 +176,15 @@ def _evaluation(result: Result) -> dict[str, Any]:
     return {"task": task, "dataset": data, "metrics": metrics}
 
 
-def _dataset_id(dataset: str) -> str:
+def _is_published(dataset: str) -> bool:
     """The project publishes HandSim's worlds; other datasets go by their names."""
+    return dataset.startswith("handsim")
+
+
+def _dataset_id(dataset: str) -> str:
     from hand_baselines.hub import ORGANISATION
 
-    return f"{ORGANISATION}/{dataset}" if dataset.startswith("handsim") else dataset
+    return f"{ORGANISATION}/{dataset}" if _is_published(dataset) else dataset
 
 
 def shareable(result: Result) -> Result:

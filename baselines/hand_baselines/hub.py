@@ -7,6 +7,7 @@ from the cache, so the next download fetches it again; nothing broken stays.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Sequence
@@ -86,7 +87,7 @@ def get(
     repo = repo_of(name)
     options: dict[str, Any] = {"cache_dir": cache, "token": token, "endpoint": endpoint}
     options["local_files_only"] = offline
-    with explained(repo, revision, endpoint):
+    with explained(repo, revision, endpoint, cache):
         folder = _snapshot(repo, revision, [CONFIG], options)
         names = list(_sealed(repo, folder))
         folder = _snapshot(repo, folder.name, [CONFIG, *names, *ABOUT], options)
@@ -160,5 +161,6 @@ def _remove(folder: Path, names: Sequence[str]) -> None:
 def _remove_stale(blobs: Path) -> None:
     """Remove what downloads that were killed have left; parts that grow are young."""
     for path in blobs.glob("*.incomplete"):
-        if time.time() - path.stat().st_mtime > STALE:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if time.time() - path.stat().st_mtime > STALE:
+                path.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from hand_bench.errors import BaselineError, Problem
 
@@ -49,15 +50,19 @@ def no_weights(repo: str, why: str) -> BaselineError:
 
 @contextlib.contextmanager
 def explained(
-    repo: str, revision: str | None = None, endpoint: str | None = None
+    repo: str,
+    revision: str | None = None,
+    endpoint: str | None = None,
+    cache: str | Path | None = None,
 ) -> Iterator[None]:
-    """Turn errors of huggingface_hub and of the network into problems with a code."""
+    """Turn errors of huggingface_hub, the network and the disk into problems with a code."""
     try:
         yield
     except BaselineError:
         raise
     except Exception as error:
-        problem = _problem(_first(error), repo, revision, endpoint)
+        first = _first(error)
+        problem = _answered(first, repo, revision, endpoint) or _from_system(first, repo, cache)
         if problem is None:
             raise
         raise BaselineError(problem) from error
@@ -72,7 +77,7 @@ def _first(error: Exception) -> Exception:
     return error
 
 
-def _problem(
+def _answered(
     error: Exception, repo: str, revision: str | None, endpoint: str | None
 ) -> Problem | None:
     from huggingface_hub import constants
@@ -100,7 +105,7 @@ def _problem(
     if type(error).__module__.startswith("httpx"):
         what = f"{host} cannot be reached, or broke off ({_line(error)})."
         return Problem("HB403", repo, what, "No network, or a proxy?", "Give the command again.")
-    return _from_system(error, repo)
+    return None
 
 
 def _refused(error: Exception, repo: str, host: str) -> Problem:
@@ -112,19 +117,18 @@ def _refused(error: Exception, repo: str, host: str) -> Problem:
     return Problem("HB403", repo, what, "An outage?", "Give the command again later.")
 
 
-def _from_system(error: Exception, repo: str) -> Problem | None:
+def _from_system(error: Exception, repo: str, cache: str | Path | None) -> Problem | None:
+    from huggingface_hub import constants
+
     if not isinstance(error, OSError):
         return None
+    where = str(error.filename or cache or constants.HF_HUB_CACHE)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        from huggingface_hub import constants
-
-        where = error.filename or constants.HF_HUB_CACHE
         fix = "Make room, or set HF_HOME to a folder on another disk; then give the command again."
-        return Problem("HB402", str(where), f"the disk is full; {repo} is not complete.", fix=fix)
+        return Problem("HB402", where, f"the disk is full; {repo} is not complete.", fix=fix)
     if error.errno is not None:
-        what = f"{repo} cannot be kept: {error.strerror}."
         fix = "Set HF_HOME to a folder that can be written to."
-        return Problem("HB402", str(error.filename or "cache"), what, fix=fix)
+        return Problem("HB402", where, f"{repo} cannot be kept: {error.strerror}.", fix=fix)
     if "onsistency check" in str(error):
         what = f"the download broke off ({_line(error)})."
         return Problem("HB403", repo, what, "A bad connection?", "Give the command again.")

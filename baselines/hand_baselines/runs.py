@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -130,7 +129,8 @@ def ship(
 ) -> Result:
     """Make a folder of weights out of a run: half precision, record, log, scores, card.
 
-    The scores are those of the weights as they are shipped, beside the floors' on the same track.
+    The scores are those of the weights as they are shipped, beside the floors' on the same track;
+    the predictions stay in the run's folder as ``NAME.parquet``, to be published beside them.
     `notes` go into the card.
     """
     run, folder, known = Path(run), Path(folder), find_track(track)
@@ -140,10 +140,9 @@ def ship(
     for name in (RECORD, "log.csv"):
         with files.replacing(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"{folder.name}.parquet"
-        predict(load_weights(folder), known, path, workers=workers)
-        result = shareable(evaluate(path, track=known, units="mm"))
+    path = run / f"{folder.name}.parquet"
+    predict(load_weights(folder), known, path, workers=workers)
+    result = shareable(evaluate(path, track=known, units="mm"))
     result.save(folder / "result.json")
     write_card(folder, floors=floor_results(known), title=f"{best.model.title}.", notes=notes)
     return result

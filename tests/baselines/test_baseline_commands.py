@@ -139,7 +139,8 @@ def test_what_a_user_gets_wrong_is_named(mini_world, tmp_path, monkeypatch):
 def test_bare_hosts_need_no_command_line():
     code = (
         "import sys\n"
-        "for name in ('cyclopts', 'rich', 'platformdirs', 'ijson', 'yaml', 'matplotlib'):\n"
+        "for name in ('cyclopts', 'rich', 'platformdirs', 'ijson', 'yaml', 'matplotlib',\n"
+        "             'huggingface_hub'):\n"
         "    sys.modules[name] = None\n"
         "import hand_baselines.internet.train, hand_baselines.svegonet.predict\n"
         "import hand_baselines.runs, hand_baselines.prediction\n"
