@@ -69,10 +69,11 @@ def explained(
 
 
 def _first(error: Exception) -> Exception:
-    """What lies behind "not in the cache": why the Hub did not answer."""
+    """What lies behind "not in the cache" and "error while uploading"."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    while isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+    outer = (LocalEntryNotFoundError, RuntimeError)
+    while isinstance(error, outer) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
 
@@ -127,8 +128,8 @@ def _from_system(error: Exception, repo: str, cache: str | Path | None) -> Probl
         fix = "Make room, or set HF_HOME to a folder on another disk; then give the command again."
         return Problem("HB402", where, f"the disk is full; {repo} is not complete.", fix=fix)
     if error.errno is not None:
-        fix = "Set HF_HOME to a folder that can be written to."
-        return Problem("HB402", where, f"{repo} cannot be kept: {error.strerror}.", fix=fix)
+        fix = "If this is the cache, set HF_HOME to a folder that can be written to."
+        return Problem("HB402", where, f"cannot be used for {repo}: {error.strerror}.", fix=fix)
     if "onsistency check" in str(error):
         what = f"the download broke off ({_line(error)})."
         return Problem("HB403", repo, what, "A bad connection?", "Give the command again.")

@@ -18,9 +18,9 @@ from typing import Any, Literal
 from hand_baselines import tensors
 from hand_baselines.hub import PREDICTIONS, repo_of
 from hand_baselines.hub_errors import explained, require_hub
-from hand_baselines.staging import Files, site_files, weights_files, world_files
+from hand_baselines.staging import SITE_MARK, Files, site_files, weights_files, world_files
 from hand_baselines.weights import SHIPPED, find_weights, shipped
-from hand_bench import files
+from hand_bench import files, shards
 from hand_bench.errors import HandBenchError, Problem
 from hand_bench.sim.worlds import WORLDS, Source, find_world
 from hand_bench.version import __version__
@@ -141,14 +141,14 @@ def publish(
     to
         How.
     """
-    to = to or Destination()
+    to, sources = to or Destination(), _worlds(worlds)
     for name in shipped():
         answers = _answers(name, predictions)
         note = "" if answers else "without predictions: --predictions DIR has none"
         yield _tried(
             "model", f"{org}/{name}", partial(weights_files, SHIPPED / name, answers), to, note
         )
-    for source in _worlds(worlds):
+    for source in sources:
         folder, repo = files.home() / source.name, f"{org}/{source.name}"
         other = _other_size(folder, size)
         if other:
@@ -179,8 +179,7 @@ def send(kind: Kind, repo: str, there: Files, to: Destination) -> Sent:
             api.create_branch(repo, repo_type=kind, branch=to.revision, exist_ok=True)
         hashes = _hashes(api, kind, repo, to.revision)
         changed = [name for name in there if not _same(there[name], hashes.get(name))]
-        stale = [name for name in hashes if name not in there and _is_ours(kind, name)]
-        for operations in _commits(there, changed, stale):
+        for operations in _commits(there, changed, _stale(kind, there, hashes)):
             message = f"hand-bench {__version__}"
             api.create_commit(
                 repo, operations, commit_message=message, repo_type=kind, revision=to.revision
@@ -190,7 +189,10 @@ def send(kind: Kind, repo: str, there: Files, to: Destination) -> Sent:
 
 
 def _commits(there: Files, changed: list[str], stale: list[str]) -> Iterator[list[Any]]:
-    """Operations in parts of about `COMMIT` bytes; what is no longer wanted goes with the last."""
+    """Operations in parts of about `COMMIT` bytes, in order: tensors before their hashes.
+
+    What is no longer wanted goes with the last.
+    """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     batch: list[Any] = []
@@ -216,24 +218,27 @@ def _hashes(api: Any, kind: Kind, repo: str, revision: str | None) -> dict[str, 
 
 
 def _same(content: Path | bytes, digest: str | None) -> bool:
-    if digest is None:
-        return False
-    if len(digest) == 64:
-        own = files.sha256(content) if isinstance(content, Path) else None
-        return digest == (own or hashlib.sha256(content).hexdigest())
+    large = digest is not None and len(digest) == 64
+    if large and isinstance(content, Path):
+        return files.sha256(content) == digest
     data = content.read_bytes() if isinstance(content, Path) else content
-    return digest == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    if large:
+        return hashlib.sha256(data).hexdigest() == digest
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == digest
 
 
 def _size(content: Path | bytes) -> int:
     return content.stat().st_size if isinstance(content, Path) else len(content)
 
 
-def _is_ours(kind: Kind, name: str) -> bool:
-    """Whether a file that is no longer wanted came from here."""
+def _stale(kind: Kind, there: Files, hashes: Iterable[str]) -> list[str]:
+    """Files in a repository that came from here and are no longer wanted; never those of others."""
+    gone = [name for name in hashes if name not in there]
     if kind == "model":
-        return tensors.is_weights_file(name) or name == PREDICTIONS
-    return name.startswith("data/") if kind == "dataset" else name != ".gitattributes"
+        return [name for name in gone if tensors.is_weights_file(name) or name == PREDICTIONS]
+    if kind == "dataset":
+        return [name for name in gone if name.startswith("data/")]
+    return [name for name in gone if name != ".gitattributes"] if SITE_MARK in hashes else []
 
 
 @contextlib.contextmanager
@@ -251,7 +256,7 @@ def _tried(
         done = send(kind, repo, staged(), to)
     except HandBenchError as error:
         return Sent(kind, repo, problem=error.problems[0])
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever it is, the other parts go on
         return Sent(kind, repo, problem=Problem("HB402", repo, f"{type(error).__name__}: {error}"))
     notes = "; ".join(filter(None, [done.note, note]))
     return Sent(kind, repo, done.sent, done.there, notes)
@@ -276,8 +281,6 @@ def _worlds(names: Sequence[str] | None) -> Iterable[Source]:
 
 def _other_size(folder: Path, size: str | None) -> str:
     """Return the size of a made world where another one is asked for."""
-    from hand_bench import shards
-
     first = min((folder / "data").glob("*.parquet"), default=None)
     found = shards.about(first).get("size", "") if first is not None else ""
     return found if size is not None and found != size else ""

@@ -19,6 +19,8 @@ from hand_bench.readers.handsim import find_shards
 from hand_bench.sim.worlds import Source
 
 Files = dict[str, Path | bytes]
+#: Where this is, all files of the Space come from here, and old ones may be removed.
+SITE_MARK = ".hand-bench"
 _SHARD = re.compile(r"(?:(?P<table>.+)-)?(?P<split>[^-]+)-\d{5}-of-\d{5}\.parquet")
 
 
@@ -34,7 +36,7 @@ def weights_files(folder: Path, predictions: Path | None = None) -> Files:
     """
     loaded = load_weights(folder)
     there: Files = {name: folder / name for name in tensors.names(folder)}
-    there[CONFIG] = (json.dumps(sealed(folder), indent=2) + "\n").encode()
+    there[CONFIG] = (json.dumps(sealed(folder), indent=2, ensure_ascii=False) + "\n").encode()
     if not (folder / "README.md").is_file():
         there["README.md"] = plain_card(folder.name, loaded.model.name, loaded.model.title).encode()
     there |= {name: folder / name for name in ABOUT if (folder / name).is_file()}
@@ -144,4 +146,4 @@ def site_files(folder: Path) -> Files:
     card = "\n".join([*front_matter(metadata), "The board of hand-bench.", ""])
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     there: Files = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {**there, "README.md": card.encode()}
+    return {**there, "README.md": card.encode(), SITE_MARK: b"Sent by `hand-bench publish`.\n"}

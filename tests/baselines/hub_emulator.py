@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Files = dict[str, bytes]
 _API = re.compile(r"/api/(model|dataset|space)s/([\w.-]+/[\w.-]+)(?:/(\w+)(?:/([^/?]+))?)?(?:/.*)?")
+_BATCH = re.compile(r"/(?:\w+/)?[\w.-]+/[\w.-]+\.git/info/lfs/objects/batch")
 _RESOLVE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)")
 
 
@@ -47,6 +48,7 @@ class Repo:
 class Hub:
     """What the server holds, how it fails, and what it was asked.
 
+    With `large_files` tensors and tables are uploaded apart, as large files; else with the commit.
     `cut` breaks the connection after so many bytes of a file, once for each entry; `corrupt`
     changes a byte of a file while it is sent; `pause` waits before each 64 kB.
     """
@@ -55,6 +57,9 @@ class Hub:
     cut: dict[str, list[int]] = field(default_factory=dict)
     corrupt: set[str] = field(default_factory=set)
     pause: float = 0.0
+    large_files: bool = False
+    refuse_large: bool = False
+    stored: dict[str, bytes] = field(default_factory=dict)
     down: bool = False
     writers: set[str] = field(default_factory=lambda: {"writer"})
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -110,9 +115,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self._answer()
 
+    def do_PUT(self):
+        data = self._body()
+        if self.state.refuse_large:
+            self._json({"error": "storage"}, 403)
+            return
+        self.state.stored[self.path.rsplit("/", 1)[-1]] = data
+        self.state.log.append(("PUT", self.path))
+        self._start(200, 0, {})
+
     def _answer(self):
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size) if size else self._chunked()
+        body = self._body()
         path = self.path.split("?")[0]
         self.state.log.append((self.command, path))
         found = _API.fullmatch(path)
@@ -123,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._create(json.loads(body))
             elif path == "/api/validate-yaml":
                 self._json({})
+            elif _BATCH.fullmatch(path):
+                self._batch(json.loads(body)["objects"])
             elif found:
                 self._api(*found.groups(), body)
             elif found := _RESOLVE.fullmatch(path):
@@ -130,8 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._json({"error": "unknown"}, 404)
 
-    def _chunked(self) -> bytes:
-        data = b""
+    def _body(self) -> bytes:
+        data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Transfer-Encoding") == "chunked":
             while length := int(self.rfile.readline(), 16):
                 data += self.rfile.read(length)
@@ -193,8 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json([_entry(n, d) for n, d in files.items()])
         elif self._may_write() and action == "preupload":
             names = [file["path"] for file in json.loads(body)["files"]]
-            how = {"uploadMode": "regular", "shouldIgnore": False}
-            self._json({"files": [{"path": n, **how} for n in names]})
+            self._json({"files": [self._how(n) for n in names]})
         elif action == "commit":
             self._commit(repo, dict(files), revision or "main", body, self._url(kind, name))
 
@@ -205,6 +219,18 @@ class _Handler(BaseHTTPRequestHandler):
             repo.refs[name] = repo.refs["main"]
             self._json({})
 
+    def _how(self, name: str) -> dict:
+        large = self.state.large_files and "lfs" in _entry(name, b"")
+        return {"path": name, "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
+
+    def _batch(self, objects: list[dict]) -> None:
+        """Say where large files go; nothing for those that are stored already."""
+        for wanted in objects:
+            if wanted["oid"] not in self.state.stored:
+                place = {"href": f"{self.state.endpoint}/stored/{wanted['oid']}"}
+                wanted["actions"] = {"upload": place}
+        self._json({"transfer": "basic", "objects": objects})
+
     def _url(self, kind: str, name: str) -> str:
         return f"{self.state.endpoint}/{'' if kind == 'model' else kind + 's/'}{name}"
 
@@ -214,6 +240,9 @@ class _Handler(BaseHTTPRequestHandler):
             value = asked["value"]
             if asked["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
+                self.state.log.append(("received", value["path"]))
+            elif asked["key"] == "lfsFile":
+                files[value["path"]] = self.state.stored[value["oid"]]
                 self.state.log.append(("received", value["path"]))
             elif asked["key"] == "deletedFile":
                 del files[value["path"]]

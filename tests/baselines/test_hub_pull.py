@@ -244,7 +244,7 @@ def test_a_full_disk_is_named_and_nothing_broken_stays(get, sealed, tmp_path, mo
 
 def test_a_cache_that_cannot_be_written_is_named(get, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BaselineError, match=r"(?s)HB402 .*cannot be kept.*Set HF_HOME"):
+    with pytest.raises(BaselineError, match=r"(?s)HB402 .*cannot be used.*set HF_HOME"):
         get(cache=tmp_path / "file")
 
 

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed: .[baselines]")
 
 import yaml
+from huggingface_hub import constants
 from huggingface_hub.repocard_data import DatasetCardData, ModelCardData
 
 from baselines import hub_emulator
@@ -25,14 +26,17 @@ from hand_baselines.models import MODELS, find_model
 from hand_baselines.publishing import Destination, publish, push
 from hand_baselines.rootnet.config import PRESETS as ROOTNETS
 from hand_baselines.rootnet.model import RootNet
+from hand_baselines.staging import SITE_MARK
 from hand_baselines.svegonet.model import SVEgoNet
 from hand_baselines.weights import load_weights, save_weights, shipped
 from hand_bench import files
-from hand_bench.errors import BaselineError, DatasetError
+from hand_bench.errors import BaselineError, DatasetError, TrackError
 from hand_bench.results import Result
 
 REPO = "someone/internet-tiny"
 SHIPPED = Path(weights.SHIPPED)
+#: huggingface_hub sends large files with an argument that its own client no longer recommends.
+LIBRARY_WARNS = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 FACTS = {"root_depth": [1.0, 2.0], "reading": "expected"}
 
 
@@ -106,6 +110,30 @@ def test_an_interrupted_push_goes_on_where_it_stopped(folder, server, monkeypatc
     done = push(folder, REPO, **to(server))
     assert len(done.there) == 2 and len(server.uploads()) == len(done.sent) + 2
     assert len(set(server.uploads())) == len(server.uploads())
+
+
+@LIBRARY_WARNS
+def test_large_files_go_apart_and_once(folder, server, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    server.large_files = True
+    push(folder, REPO, **to(server))
+    there = server.repos["model", REPO].files
+    assert there == {**there, **{p.name: p.read_bytes() for p in folder.glob("*.safetensors")}}
+    assert len(server.stored) == 3  # two files of tensors, the predictions
+    server.add("someone/again", {})
+    push(folder, "someone/again", **to(server))
+    assert [method for method, _ in server.log].count("PUT") == 3
+
+
+@LIBRARY_WARNS
+def test_a_large_file_that_is_refused_is_an_error_that_a_rerun_mends(folder, server, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    server.large_files = server.refuse_large = True
+    with pytest.raises(BaselineError, match=r"HB404 someone/internet-tiny: .*refuses"):
+        push(folder, REPO, **to(server))
+    assert server.repos["model", REPO].files == {}
+    server.refuse_large = False
+    assert len(push(folder, REPO, **to(server)).sent) == len(server.repos["model", REPO].files)
 
 
 def test_files_of_another_cut_are_removed(folder, network, server):
@@ -188,11 +216,21 @@ def test_publish_sends_everything_and_goes_on_after_a_failure(owner, server):
                          "ours/leaderboard"}  # fmt: skip
     assert "predictions.parquet" in done["ours/internet-tiny"].sent
     board = server.repos["space", "ours/leaderboard"].files
-    assert {"README.md", "index.html", "tracks/demo.html"} == set(board)
+    assert set(board) == {"README.md", "index.html", "tracks/demo.html", SITE_MARK}
     assert b'sdk: "static"' in board["README.md"]
     received = len(server.uploads())
     again = list(publish("ours", **options))
     assert not any(sent.sent for sent in again) and len(server.uploads()) == received
+
+
+def test_old_pages_of_the_board_are_removed_and_a_strangers_space_is_not_touched(tmp_path, server):
+    (tmp_path / "index.html").write_text("<p>the board</p>")
+    there, where = publishing.site_files(tmp_path), Destination(**to(server))
+    for repo, mark in (("ours/leaderboard", {SITE_MARK: b""}), ("others/leaderboard", {})):
+        server.add(repo, {"old.html": b"old", ".gitattributes": b"", **mark}, "space")
+        publishing.send("space", repo, there, where)
+    assert set(server.repos["space", "ours/leaderboard"].files) == {*there, ".gitattributes"}
+    assert "old.html" in server.repos["space", "others/leaderboard"].files
 
 
 def test_a_world_has_a_card_that_opens_its_tables(owner, server, mini_world):
@@ -224,6 +262,12 @@ def test_a_world_that_is_not_made_is_a_failure_of_its_own(owner, server):
     assert problems[0].code == "HB202" and "sim make" in problems[0].fix
 
 
+def test_an_unknown_world_is_refused_before_anything_is_sent(owner, server):
+    with pytest.raises(TrackError, match="handsim-stb"):
+        next(publish("ours", worlds=["handsim-stbb"], to=Destination(**to(server))))
+    assert server.log == []
+
+
 def test_a_site_without_a_first_page_is_refused(tmp_path):
     with pytest.raises(DatasetError, match=r"HB202 .*has no index.html"):
         publishing.site_files(tmp_path)
@@ -234,7 +278,7 @@ def test_the_commands(owner, server, capsys, monkeypatch):
         hub_commands.publish(org="ours", dry_run=True, site=owner / "site")
     out = capsys.readouterr().out
     assert "model    ours/damaged: failed" in out
-    assert "space    ours/leaderboard: 3 files" in out and "dry run" in out
+    assert "space    ours/leaderboard: 4 files" in out and "dry run" in out
     shutil.rmtree(owner / "shipped/damaged")
     hub_commands.publish(org="ours", dry_run=True, json=True)
     listed = json.loads(capsys.readouterr().out)
