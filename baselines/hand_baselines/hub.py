@@ -114,15 +114,20 @@ def verify(repo: str, folder: Path) -> None:
     Raises
     ------
     BaselineError
-        HB405 for damaged files; they have been removed then.
+        HB405 for damaged files; they have been removed then. HB402 where files contradict each
+        other as they were published.
     """
     sealed = _sealed(repo, folder)
-    broken = [n for n, d in sealed.items() if not _is(folder / n, d)]
-    if not broken and set(tensors.names(folder)) != set(sealed):
-        broken = [CONFIG]
+    broken = [name for name, digest in sealed.items() if not _is(folder / name, digest)]
     if broken:
         _remove(folder, broken)
         raise damaged(repo, broken)
+    try:
+        fits = set(tensors.names(folder)) == set(sealed)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise no_weights(repo, f"{CONFIG} has the SHA-256 of other files than those of its tensors")
 
 
 def _snapshot(

@@ -59,6 +59,7 @@ class Sent:
         parts = [f"failed: {self.problem.what}"] if self.problem else []
         if self.sent or self.there:
             parts.append(f"{len(self.sent)} files, {sum(self.sent.values()) / 1e6:,.1f} MB")
+        if self.there:
             parts.append(f"{len(self.there)} already there")
         return f"{self.kind:8} {self.repo}: {'; '.join(filter(None, [*parts, self.note]))}"
 

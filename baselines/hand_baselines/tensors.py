@@ -81,11 +81,12 @@ def is_weights_file(name: str) -> bool:
 
 
 def _index(folder: Path) -> dict[str, str]:
-    where = json.loads((folder / INDEX).read_text("utf-8"))["weight_map"]
-    strange = [name for name in where.values() if not _SHARD.fullmatch(name)]
-    if strange or not where:
-        raise ValueError(f"{INDEX} names {strange[0] if strange else 'no file'!r}")
-    return where
+    index = json.loads((folder / INDEX).read_text("utf-8"))
+    where = index.get("weight_map") if isinstance(index, dict) else None
+    names = where.values() if isinstance(where, dict) else ()
+    if not names or not all(_SHARD.fullmatch(str(name)) for name in names):
+        raise ValueError(f"{INDEX} does not say in which files the tensors are")
+    return dict(where or {})
 
 
 def _parts(state: Mapping[str, Tensor], max_shard: int | None) -> list[dict[str, Tensor]]:

@@ -155,8 +155,10 @@ def find_weights(where: str | Path, *, revision: str | None = None) -> Path:
     if hub.is_repo(str(where)):
         return hub.get(str(where), revision=revision)
     problem = unknown_name("folder or name of weights", str(where), shipped())
-    more = f"`hand-bench baselines get {where}` looks on the Hub."
-    raise BaselineError(replace(problem, fix=f"{problem.fix} {more}".strip()))
+    if "/" not in str(where):
+        more = f"`hand-bench baselines get {where}` looks on the Hub."
+        problem = replace(problem, fix=f"{problem.fix} {more}".strip())
+    raise BaselineError(problem)
 
 
 def shipped() -> list[str]:

@@ -4,6 +4,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -176,6 +177,15 @@ def test_a_configuration_without_hashes_or_with_strange_files_is_refused(get, se
         server.add(REPO, {"config.json": json.dumps(about).encode()})
         with pytest.raises(BaselineError, match=r"HB402 .*no SHA-256 of weights"):
             get()
+
+
+@pytest.mark.parametrize("index", [b"{}", b"[]", b"no JSON", b'{"weight_map": {"a": "x.bin"}}'])
+def test_published_files_that_contradict_each_other_are_refused(get, server, sealed, index):
+    about = json.loads((sealed / "config.json").read_text())
+    about["sha256"] = {INDEX: hashlib.sha256(index).hexdigest()}
+    server.add(REPO, {"config.json": json.dumps(about).encode(), INDEX: index})
+    with pytest.raises(BaselineError, match=r"HB402 .*other files than those of its tensors"):
+        get()
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "no name", "../up", ""])

@@ -19,7 +19,7 @@ from huggingface_hub import constants
 from huggingface_hub.repocard_data import DatasetCardData, ModelCardData
 
 from baselines import hub_emulator
-from hand_baselines import cards, hub, hub_commands, publishing, weights
+from hand_baselines import cards, hub, publishing, weights
 from hand_baselines.commands import app
 from hand_baselines.internet.model import InterNet
 from hand_baselines.models import MODELS, find_model
@@ -29,7 +29,7 @@ from hand_baselines.rootnet.model import RootNet
 from hand_baselines.staging import SITE_MARK
 from hand_baselines.svegonet.model import SVEgoNet
 from hand_baselines.weights import load_weights, save_weights, shipped
-from hand_bench import files
+from hand_bench import cli, files
 from hand_bench.errors import BaselineError, DatasetError, TrackError
 from hand_bench.results import Result
 
@@ -273,22 +273,42 @@ def test_a_site_without_a_first_page_is_refused(tmp_path):
         publishing.site_files(tmp_path)
 
 
-def test_the_commands(owner, server, capsys, monkeypatch):
+@pytest.fixture
+def command():
+    """The command line with `publish`, as the entry point adds it."""
+    from cyclopts import App
+
+    line = App(result_action="return_value")
+    line.command("hand_baselines.hub_commands:publish", name="publish")
+    return lambda *arguments: line(["publish", *map(str, arguments)])
+
+
+def test_publish_prints_a_line_for_each_part_and_fails_where_one_does(owner, command, capsys):
     with pytest.raises(BaselineError, match="HB402"):
-        hub_commands.publish(org="ours", dry_run=True, site=owner / "site")
+        command("--org", "ours", "--dry-run", "--site", owner / "site")
     out = capsys.readouterr().out
     assert "model    ours/damaged: failed" in out
     assert "space    ours/leaderboard: 4 files" in out and "dry run" in out
     shutil.rmtree(owner / "shipped/damaged")
-    hub_commands.publish(org="ours", dry_run=True, json=True)
+    command("--org", "ours", "--dry-run", "--json", "--world", "handsim-interhand26m")
     listed = json.loads(capsys.readouterr().out)
     assert [sent["kind"] for sent in listed] == ["model", "dataset", "space"]
+
+
+def test_push_lists_its_files(owner, capsys):
     app(["push", "internet-tiny", "--repo", REPO, "--dry-run"])
-    assert "            8  log.csv\n" in capsys.readouterr().out
-    app(["push", str(owner / "shipped/internet-tiny"), "--repo", REPO, "--dry-run"])
+    out = capsys.readouterr().out
+    assert "            8  log.csv\n" in out and f"model    {REPO}: 9 files" in out
+
+
+def test_get_prints_the_folder(capsys, monkeypatch):
     monkeypatch.setattr(hub, "get", lambda name, **options: f"{name} {options}")
     app(["get", "tiny", "--revision", "v1", "--offline"])
-    assert capsys.readouterr().out.endswith("tiny {'revision': 'v1', 'offline': True}\n")
+    assert capsys.readouterr().out == "tiny {'revision': 'v1', 'offline': True}\n"
+
+
+def test_the_command_line_knows_publish():
+    assert cli.OUTER["publish"][0] == "baselines"
 
 
 def test_a_network_is_saved_and_read_with_its_facts(network, tmp_path):
