@@ -43,6 +43,7 @@ check: lint test
 bench: .venv/.dev
 	$(BIN)/python tests/speed/bench_evaluate.py
 	$(BIN)/python tests/speed/bench_sim.py
+	$(BIN)/python tests/speed/bench_training.py
 
 format: .venv/.dev
 	$(BIN)/ruff format .

@@ -33,8 +33,8 @@ from hand_baselines.crops import (
     crop_affine,
     crop_intrinsics,
     flip_affine,
-    warp_image,
 )
+from hand_baselines.warping import warp_image
 
 
 @dataclass(frozen=True)

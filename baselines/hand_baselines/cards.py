@@ -26,9 +26,10 @@ SHOWN = (
 SUBSETS = ("all", "SH", "IH")
 #: What the Hub files the models and worlds under.
 TASK, LIBRARY, TAGS = "keypoint-detection", "hand-bench", ("hand-pose-estimation", "3d-hand-pose")
+#: Beside weights: the floors' results on the same track.
+FLOORS_FILE = "floors.json"
 _FLOORS = (
-    "The floors look at boxes only (`hand_baselines/floors.py`). They are given the box of each "
-    "hand where the dataset has one, so they know which hands are there; the model is not.",
+    "The floors look at boxes only (`hand_baselines/floors.py`), at the same ones as the model.",
     "",
 )
 
@@ -42,6 +43,7 @@ def card(
     floors: Mapping[str, Result] | None = None,
     title: str = "",
     notes: str = "",
+    root_depth: str | None = None,
 ) -> str:
     """Return the card in Markdown.
 
@@ -59,9 +61,12 @@ def card(
         Scores of predictors that look at boxes only, for comparison (`floors.FLOORS`).
     notes
         What else has to be said.
+    root_depth
+        The RootNet that gave the depths of wrists.
     """
     data, options = record["data"], record["options"]
     track = result.track["name"]
+    depths = f" --root-depth {root_depth}" if root_depth else ""
     lines = [
         *front_matter(model_metadata(name, record, result)),
         *(f"# {name}", "", title, ""),
@@ -81,7 +86,7 @@ def card(
         f"| device | {_device(record)}, precision {record['precision']} |",
         f"| time | {record['minutes']:g} minutes, {record['images_per_second']:g} pictures/s |",
         f"| optimisation | Adam, batch {options['batch']}, rate {options['learning_rate']:g}, "
-        f"{options['schedule']}, pose loss `{options['pose_loss']}`, seed {options['seed']} |",
+        f"{options['schedule']}{_pose_loss(record)}, seed {options['seed']} |",
         "| commit | see `record.json` |",
         "| all options, versions, data hash | `record.json`; losses: `log.csv` |",
         "",
@@ -89,8 +94,7 @@ def card(
         "",
         "By the harness (`result.json`), 95 % intervals by a bootstrap over sequences. "
         f"Given to the model: {', '.join(result.predictions.get('inputs', [])) or _inputs(record)}."
-        " Without a measured depth both wrists are put at the mean depth of the training wrists; "
-        "wrist-relative errors contain what that does to sizes.",
+        + _depths(result, root_depth),
         "",
         *_table(result, floors or {}),
         "",
@@ -100,7 +104,7 @@ def card(
         "## Use",
         "",
         "```",
-        f"hand-bench baselines predict {name} --track {track} -o preds.parquet",
+        f"hand-bench baselines predict {name} --track {track}{depths} -o preds.parquet",
         f"hand-bench evaluate preds.parquet --track {track}",
         "```",
         "",
@@ -201,22 +205,38 @@ def shareable(result: Result) -> Result:
 
 
 def write_card(
-    folder: str | Path,
-    *,
-    floors: Mapping[str, Result] | None = None,
-    title: str = "",
-    notes: str = "",
+    folder: str | Path, *, title: str = "", notes: str = "", root_depth: str | None = None
 ) -> Path:
-    """Write the card of a folder with weights, ``record.json`` and ``result.json``."""
+    """Write the card of a folder with weights, ``record.json`` and ``result.json``.
+
+    The floors are those of ``floors.json``, where it is there.
+    """
     folder = Path(folder)
     record = json.loads((folder / "record.json").read_text("utf-8"))
     result = Result.load(folder / "result.json")
     size = sum((folder / name).stat().st_size for name in tensors.names(folder))
     path = folder / "README.md"
     with files.replacing(path) as temporary:
-        text = card(folder.name, record, result, size=size, floors=floors, title=title, notes=notes)
+        text = card(
+            folder.name,
+            record,
+            result,
+            size=size,
+            floors=read_floors(folder),
+            title=title,
+            notes=notes,
+            root_depth=root_depth,
+        )
         temporary.write_text(text, "utf-8")
     return path
+
+
+def read_floors(folder: Path) -> dict[str, Result]:
+    """Return the floors' results that lie beside weights; none where there is no such file."""
+    path = folder / FLOORS_FILE
+    if not path.is_file():
+        return {}
+    return {k: Result.from_json(v) for k, v in json.loads(path.read_text("utf-8")).items()}
 
 
 def _table(result: Result, floors: Mapping[str, Result]) -> list[str]:
@@ -281,6 +301,23 @@ def _device(record: Mapping[str, Any]) -> str:
 def _procedural(data: Mapping[str, Any]) -> str:
     what = "procedural pictures" if str(data["dataset"]).startswith("handsim") else "pictures"
     return f"{data['samples']:,} {what} of {data['dataset']} ({data['split']})"
+
+
+def _pose_loss(record: Mapping[str, Any]) -> str:
+    chosen = record["config"].get("pose_loss")
+    return f", pose loss `{chosen}`" if chosen else ""
+
+
+def _depths(result: Result, root_depth: str | None) -> str:
+    """Say where the depths of wrists come from."""
+    if root_depth:
+        return f" The depths of the wrists are those of `{root_depth}`."
+    if "root_depth:none" not in result.predictions.get("inputs", []):
+        return ""
+    return (
+        " Without a measured depth both wrists are put at the mean depth of the training wrists; "
+        "wrist-relative errors contain what that does to sizes."
+    )
 
 
 def _inputs(record: Mapping[str, Any]) -> str:

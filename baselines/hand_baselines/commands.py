@@ -91,7 +91,7 @@ def baselines_train(
     name: str,
     /,
     *,
-    data: str,
+    data: tuple[str, ...],
     output: Output,
     preset: str = "small",
     steps: int | None = None,
@@ -99,10 +99,10 @@ def baselines_train(
     images: Path | None = None,
     hands: Literal["all", "single", "interacting"] = "all",
     annotators: tuple[str, ...] = (),
+    backbone_weights: str | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
     schedule: Literal["steps", "cosine"] | None = None,
-    pose_loss: Literal["heatmap", "integral"] | None = None,
     clip: float | None = None,
     precision: Literal["no", "fp16", "bf16"] | None = None,
     workers: int | None = None,
@@ -119,7 +119,7 @@ def baselines_train(
     name
         Model.
     data
-        Track whose dataset is trained on.
+        Track whose dataset is trained on; give it again for several: the first one scores.
     output
         Folder of the run; the same command goes on with a run that was interrupted.
     preset
@@ -132,7 +132,10 @@ def baselines_train(
         Pictures of single hands, of interacting ones, or all.
     annotators
         Only labels of these annotators (human, machine).
-    batch, learning_rate, schedule, pose_loss, clip, precision
+    backbone_weights
+        What the backbone starts from: weights by folder or name, a .safetensors file with
+        torchvision's names, or a repository of the Hub ("timm/resnet50.tv_in1k").
+    batch, learning_rate, schedule, clip, precision
         Where they differ from the preset's.
     workers, threads
         Processes that read pictures, and threads that compute on a processor.
@@ -158,6 +161,7 @@ def baselines_train(
         images=images,
         hands=hands,
         annotators=annotators,
+        backbone_weights=backbone_weights,
         validated=runs.VALIDATED if validated is None else validated,
         score=not no_score,
         **options,
@@ -176,6 +180,8 @@ def baselines_predict(
     output: Output,
     annotations: Path | None = None,
     images: Path | None = None,
+    root_depth: str | None = None,
+    left_root: Literal["relative", "absolute"] = "relative",
     batch: int = 32,
     workers: int = 1,
     device: str | None = None,
@@ -189,29 +195,32 @@ def baselines_predict(
     track
         Name of the track.
     output
-        Predictions file to write.
+        Predictions file to write; with ``.json``, a RootNet's official result file.
     annotations
         Annotations file; default: the prepared ones.
     images
         Folder of pictures; default: where the dataset was prepared.
+    root_depth
+        A RootNet's weights (folder or name), or its result file (.json): at these depths hands are
+        lifted. Default: at the mean depth of the training wrists.
+    left_root
+        Where the left wrist is seen from the right one: at the predicted difference of depths, or
+        (absolute) at the difference of the depths that `--root-depth` gives.
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
-    from hand_baselines.prediction import predict
+    from hand_baselines.prediction import predict, write_roots
     from hand_baselines.weights import load_weights
 
+    common: dict[str, Any] = {"annotations": annotations, "images": images, "device": device}
+    common |= {"batch": batch, "workers": workers}
     with console.progress_bar() as progress:
-        rows = predict(
-            load_weights(name),
-            track,
-            output,
-            annotations=annotations,
-            images=images,
-            batch=batch,
-            workers=workers,
-            device=device,
-            progress=progress,
-        )
+        if output.suffix == ".json":
+            rows = write_roots(name, track, output, progress=progress, **common)
+        else:
+            depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+            loaded = load_weights(name)
+            rows = predict(loaded, track, output, progress=progress, **depths, **common)
     console.write(f"{output}: {rows:,} samples")
 
 
@@ -224,6 +233,8 @@ def baselines_eval(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     annotations: Path | None = None,
     images: Path | None = None,
+    root_depth: str | None = None,
+    left_root: Literal["relative", "absolute"] = "relative",
     workers: int = 1,
     json: bool = False,
 ) -> None:
@@ -239,6 +250,8 @@ def baselines_eval(
         Where the predictions are kept; default: they are not.
     annotations, images
         Default: the prepared ones.
+    root_depth, left_root
+        As for `predict`.
     workers
         Processes that read pictures.
     json
@@ -253,12 +266,106 @@ def baselines_eval(
     with tempfile.TemporaryDirectory() as folder, console.progress_bar() as progress:
         path = output or Path(folder) / f"{Path(name).name}.parquet"
         options: dict[str, Any] = {"annotations": annotations, "progress": progress}
-        predict(load_weights(name), track, path, images=images, workers=workers, **options)
+        depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+        fed: dict[str, Any] = {"images": images, "workers": workers}
+        predict(load_weights(name), track, path, **depths, **fed, **options)
         result = evaluate(path, track=track, units="mm", **options)
     if json:
         console.write_json(result.to_json())
     else:
         console.write(str(result))
+
+
+@app.command(name="demo")
+def baselines_demo(
+    name: str,
+    image: Path,
+    /,
+    *,
+    output: Output = Path("hands.png"),
+    camera: str | None = None,
+    boxes: tuple[str, ...] = (),
+    root_depth: str | None = None,
+) -> None:
+    """Draw the hands that a model finds in a picture.
+
+    Parameters
+    ----------
+    name
+        Folder of weights, or name of shipped ones.
+    image
+        Any picture.
+    output
+        Picture to write: .png, .svg or .pdf.
+    camera
+        fx,fy,cx,cy of the picture in pixels; default: a camera that sees 60 degrees.
+    boxes
+        x,y,w,h in pixels around the hands, both hands in one; again for more. Default: all of it.
+    root_depth
+        A RootNet's weights, for depths; default: the mean depth of training wrists.
+    """
+    from hand_baselines.demonstration import draw, look
+    from hand_baselines.weights import load_weights
+    from hand_bench import drawing
+
+    lens = None if camera is None else _numbers("--camera", camera)
+    places = [_numbers("--boxes", box) for box in boxes]
+    found = look(load_weights(name), image, camera=lens, boxes=places, root_depth=root_depth)
+    drawing.save(draw(image, found, camera=lens), output)
+    for one in found:
+        console.write(one.line())
+    console.write(str(output))
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    """Read numbers with commas between them; HB302 where they are none."""
+    from hand_bench.errors import BaselineError, Problem
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        fix = "Numbers with commas between them, no spaces: 40,60,200,180."
+        raise BaselineError(Problem("HB302", option, f"{text!r} is none.", fix=fix)) from error
+
+
+@app.command(name="ship")
+def baselines_ship(
+    run: Path,
+    folder: Path,
+    /,
+    *,
+    track: str,
+    root_depth: str | None = None,
+    notes: Path | None = None,
+    predictions: Path | None = None,
+    workers: int = 1,
+) -> None:
+    """Make weights that can be given away out of a run: half precision, scores, floors, card.
+
+    Parameters
+    ----------
+    run
+        Folder of a run (`train`).
+    folder
+        Where the weights go; its name becomes theirs.
+    track
+        What they are scored on.
+    root_depth
+        The RootNet that gives their depths.
+    notes
+        Text file: what else the card has to say.
+    predictions
+        Where the predictions that are scored are kept; default: they are not.
+    workers
+        Processes that read pictures.
+    """
+    from hand_baselines.shipping import ship
+
+    said = notes.read_text("utf-8").strip() if notes else ""
+    options: dict[str, Any] = {"root_depth": root_depth, "predictions": predictions}
+    result = ship(run, folder, track, workers=workers, notes=said, **options)
+    console.write(str(result))
+    console.write(str(folder))
 
 
 @app.command(name="bench")
@@ -271,6 +378,8 @@ def baselines_bench(
     precision: tuple[Literal["fp32", "fp16", "bf16"], ...] = ("fp32",),
     threads: int = 0,
     device: str | None = None,
+    data: str | None = None,
+    workers: tuple[int, ...] = (1,),
     json: bool = False,
 ) -> None:
     """Measure a network: parameters, operations, latency, throughput and peak memory.
@@ -287,13 +396,20 @@ def baselines_bench(
         Of a processor; 0: torch's own choice.
     device
         cpu, cuda, ...; default: the best one.
+    data
+        Also measure how fast pictures of this track become training crops.
+    workers
+        Processes that read pictures, one row for each number.
     json
         One JSON object instead of a table.
     """
     from hand_baselines.models import find_model
-    from hand_baselines.timing import measure
+    from hand_baselines.timing import measure, measure_loading
 
-    found = measure(find_model(name), preset, batch, precision, threads=threads, device=device)
+    model = find_model(name)
+    found = measure(model, preset, batch, precision, threads=threads, device=device)
+    if data is not None:
+        found["loading"] = measure_loading(model, preset, data, workers)
     if json:
         console.write_json(found)
         return
@@ -308,3 +424,6 @@ def baselines_bench(
         cells = (str(row["batch"]), f"{row['ms']:.1f}", f"{row['images_per_second']:.1f}", memory)
         table.add_row(row["precision"], *cells)
     console.out().print(table)
+    for row in found.get("loading", ()):
+        said = f"{row['images_per_second']:,.0f} pictures/s become crops"
+        console.write(f"{said} with {row['workers']} workers")

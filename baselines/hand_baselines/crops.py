@@ -12,7 +12,7 @@ official code are decoded with the same map, so the half pixel cancels.
 
 A warp samples bilinearly; beyond the border everything is zero, so the outermost pixel fades out
 over one pixel (OpenCV's constant border does the same; its coordinates are rounded to 1/32 pixel,
-these are not). `warp` (torch) and `warp_image` (NumPy) give equal values.
+these are not). `warp` (torch) and `warping.warp_image` (one picture, compiled) give equal values.
 
 Sources: facebookresearch/InterHand2.6M, common/utils/preprocessing.py; RootNet,
 common/utils/pose_utils.py; facebookresearch/assemblyhands-toolkit (facts/assemblyhands.md 4.1).
@@ -27,16 +27,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hand_bench.geometry import square_box
 
-#: InterNet's and RootNet's square box is this much larger than the longer side.
-EXPANSION = 1.25
-
-
-def clipped_square_box(
-    bbox: np.ndarray, width: int, height: int, expansion: float = EXPANSION
-) -> np.ndarray:
-    """Return RootNet's square box (..., 4): the box is clipped to the picture first.
+def clip_box(bbox: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the part of boxes (..., 4) that is inside the picture, as RootNet's code clips them.
 
     Raises
     ------
@@ -49,7 +42,7 @@ def clipped_square_box(
     high = np.minimum(last, low + np.maximum(0, bbox[..., 2:] - 1))
     if not (high > low).all():
         raise ValueError(f"a box has no part inside the picture of {width} x {height} pixels")
-    return square_box(np.concatenate([low, high - low], axis=-1), expansion)
+    return np.concatenate([low, high - low], axis=-1)
 
 
 def integer_square_box(
@@ -166,30 +159,6 @@ def warp(images: Tensor, affine: Tensor, size: tuple[int, int]) -> Tensor:
         theta[:, :2].to(images.dtype), [len(images), 1, rows, columns], align_corners=False
     )
     return functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
-
-
-def warp_image(image: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Warp one picture (height, width, channels) to `size` (height, width), as float32."""
-    rows, columns = size
-    inverse = invert(np.asarray(affine, float))
-    x, y = np.arange(columns), np.arange(rows)[:, None]
-    u, v = (line[0] * x + line[1] * y + line[2] for line in inverse)
-    left, top = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
-    right, bottom = (u - left).astype(np.float32), (v - top).astype(np.float32)
-    result = np.zeros((rows, columns, image.shape[2]), np.float32)
-    for du, horizontal in ((0, 1 - right), (1, right)):
-        for dv, vertical in ((0, 1 - bottom), (1, bottom)):
-            weight, pixels = horizontal * vertical, _pixels(image, left + du, top + dv)
-            result += weight[..., None] * pixels
-    return result
-
-
-def _pixels(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Pixels at whole coordinates, zero outside the picture."""
-    height, width = image.shape[:2]
-    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-    taken = image[np.clip(v, 0, height - 1), np.clip(u, 0, width - 1)]
-    return np.where(inside[..., None], taken, 0)
 
 
 def _unit_edges(width: int, height: int, like: Tensor) -> Tensor:

@@ -2,11 +2,11 @@
 
 Conventions
 -----------
-Millimetres, camera frame, OpenPose order, right hand first, as everywhere. A hand's box is its own
-where the dataset gives one box per hand, else the box around all hands of the picture. Where a hand
-has a box of its own, it is there, and a hand without one is answered by "no such hand"; else both
-hands are answered always, and the score says how sure that is. A picture without any box is
-answered by "no hands".
+Millimetres, camera frame, OpenPose order, right hand first, as everywhere. A floor is given what
+models are given on that track: the box around all hands of a picture. Both hands are answered
+always, and the score says how sure that is. With `per_hand` it is given each hand's own box, where
+the dataset has them, as models are that take one hand at a time; then a hand with a box is there,
+and one without is answered by "no such hand". A picture without any box is answered by "no hands".
 
 * `MeanPose`: the mean wrist-relative pose of the training hands of that side, at their mean depth,
   where in the box they are on average (the middle, if the boxes fit).
@@ -62,7 +62,7 @@ class Views:
     joints: Float[np.ndarray, "n 2 21 3"]
 
     @classmethod
-    def of(cls, batch: AnnotationBatch) -> Views:
+    def of(cls, batch: AnnotationBatch, *, per_hand: bool = False) -> Views:
         """Read the columns `COLUMNS`; absent is NaN (rows that are null may hold anything)."""
 
         def known(name: str) -> np.ndarray:
@@ -74,7 +74,7 @@ class Views:
         valid = np.stack([known(f"{side}_valid") == 1 for side in HAND_SIDES], axis=1)
         valid &= np.isfinite(joints).all(axis=-1)
         joints = np.where(valid[..., None], joints, np.nan)
-        return cls.from_boxes(batch["K"], known("bbox"), boxes, joints)
+        return cls.from_boxes(batch["K"], known("bbox"), boxes, joints, per_hand=per_hand)
 
     @classmethod
     def from_boxes(
@@ -83,14 +83,23 @@ class Views:
         bbox: Float[np.ndarray, "n 4"],
         hand_box: Float[np.ndarray, "n 2 4"],
         joints: Float[np.ndarray, "n 2 21 3"],
+        *,
+        per_hand: bool = False,
     ) -> Views:
-        """Choose the boxes: those of the hands where a picture has any, else the common one.
+        """Choose the boxes: the common one, else the hull of the hands'; or those of the hands.
 
-        A box without area counts as none.
+        With `per_hand` the common one serves only pictures where no hand has a box. A box without
+        area counts as none.
         """
         hand_box, bbox = _usable(hand_box), _usable(bbox)
-        own = np.isfinite(hand_box).all(axis=-1).any(axis=1, keepdims=True).repeat(2, axis=1)
-        box = np.where(own[..., None], hand_box, bbox[:, None])
+        any_hand = np.isfinite(hand_box).all(axis=-1).any(axis=1)
+        if per_hand:
+            own = any_hand[:, None].repeat(2, axis=1)
+            box = np.where(own[..., None], hand_box, bbox[:, None])
+        else:
+            own = np.zeros((len(bbox), 2), bool)
+            common = np.where(np.isfinite(bbox), bbox, _hull(hand_box))
+            box = common[:, None].repeat(2, axis=1)
         return cls(K.astype(float), box, own, joints.astype(float))
 
     @property
@@ -239,6 +248,13 @@ FLOORS: dict[str, Callable[[Views], Floor]] = {
 def _usable(boxes: np.ndarray) -> np.ndarray:
     """Boxes in float64, NaN where they have no area."""
     return np.where((boxes[..., 2:] > 0).all(axis=-1, keepdims=True), boxes.astype(float), np.nan)
+
+
+def _hull(boxes: np.ndarray) -> np.ndarray:
+    """Return the hull (n, 4) of the hands' boxes (n, 2, 4); NaN where there is none."""
+    low = np.fmin(*np.moveaxis(boxes[..., :2], 1, 0))
+    high = np.fmax(*np.moveaxis(boxes[..., :2] + boxes[..., 2:], 1, 0))
+    return np.concatenate([low, high - low], axis=-1)
 
 
 def _whole_hands(views: Views) -> np.ndarray:

@@ -151,6 +151,51 @@ def heatmap_errors(
     return _SquaredErrors.apply(volumes, line, plane, peak)
 
 
+class _ExpectedBin(torch.autograd.Function):
+    """Expected bins as one matrix product with the voxels' coordinates.
+
+    Volumes are read and written as seldom as can be, in their own precision: what a loss on them
+    costs is memory traffic. In half precision the shares do not quite sum to one, so the sum is
+    a fourth column, by which the others are divided; and places are rounded to 0.4 % of their
+    distance from the middle.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, volumes: Tensor) -> Tensor:
+        shares = volumes.flatten(-3).softmax(dim=-1)
+        sums = shares @ _coordinates(volumes)
+        sums = sums.to(torch.promote_types(volumes.dtype, torch.float32))
+        total = sums[..., 3:]
+        centred = sums[..., :3] / total
+        ctx.save_for_backward(shares, centred, total)
+        ctx.shape = volumes.shape
+        return centred + _middle(volumes)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        shares, centred, total = ctx.saved_tensors
+        slope = gradients[0] / total
+        offset = -(slope * centred).sum(dim=-1, keepdim=True)
+        weights = torch.cat([slope, offset], dim=-1).to(shares.dtype)
+        along = weights @ _coordinates(shares.view(ctx.shape)).mT
+        return (along * shares).view(ctx.shape)
+
+
+def _coordinates(volumes: Tensor) -> Tensor:
+    """Return x, y, z from the middle, and 1, of every voxel: (voxels, 4), as precise as volumes."""
+    ranges = [torch.arange(n, device=volumes.device) for n in volumes.shape[-3:]]
+    z, y, x = torch.meshgrid(*ranges, indexing="ij")
+    places = torch.stack([x, y, z], dim=-1) - _middle(volumes)
+    places = torch.cat([places, torch.ones_like(places[..., :1])], dim=-1)
+    return places.flatten(0, 2).to(volumes.dtype)
+
+
+def _middle(volumes: Tensor) -> Tensor:
+    """Return the middle bins x, y, z of volumes (..., depth, height, width)."""
+    sizes = torch.tensor(volumes.shape[-3:][::-1], device=volumes.device)
+    return (sizes - 1) / 2
+
+
 class _SquaredErrors(torch.autograd.Function):
     """Mean squares of ``volumes - peak line plane`` over the last three axes."""
 
@@ -184,9 +229,11 @@ def argmax_3d(volumes: Tensor) -> Tensor:
 
 
 def soft_argmax_3d(volumes: Tensor) -> Tensor:
-    """Return the expected bin under the softmax of all voxels: (..., d, h, w) to (..., 3)."""
-    shape = volumes.shape
-    return _centre(volumes.flatten(-3).softmax(dim=-1).view(shape))
+    """Return the expected bin under the softmax of all voxels: (..., d, h, w) to (..., 3).
+
+    The result is in single precision where the volumes are in half; see `_ExpectedBin`.
+    """
+    return _ExpectedBin.apply(volumes)
 
 
 def refined_argmax_3d(volumes: Tensor) -> Tensor:
@@ -244,13 +291,3 @@ def _neighbours(volumes: Tensor, places: Tensor) -> Tensor:
     plane = (z[..., :, None] * height + y[..., None, :]) * width
     index = plane[..., None] + x[..., None, None, :]
     return volumes.flatten(-3).gather(-1, index.flatten(-3)).unflatten(-1, (3, 3, 3))
-
-
-def _centre(shares: Tensor) -> Tensor:
-    """Return the mean bin (..., 3) of volumes (..., d, h, w) that sum to one."""
-    profiles = (shares.sum(dim=(-3, -2)), shares.sum(dim=(-3, -1)), shares.sum(dim=(-2, -1)))
-    means = []
-    for profile in profiles:
-        bins = torch.arange(profile.shape[-1], device=shares.device, dtype=shares.dtype)
-        means.append((profile * bins).sum(dim=-1))
-    return torch.stack(means, dim=-1)

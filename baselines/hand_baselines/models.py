@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from hand_baselines.augmentation import INTERNET, Ranges
+from hand_baselines.augmentation import INTERNET, ROOTNET, Ranges
 from hand_baselines.crops import integer_square_box
 from hand_baselines.samples import Crops
 from hand_bench.errors import BaselineError, unknown_name
 from hand_bench.geometry import square_box
 
 Box = Callable[[np.ndarray], np.ndarray]
-#: (network, its output, the batch, facts of the weights) -> columns of predictions.
+#: (network, its output, the batch, facts, depths of the wrists or None) -> predictions' columns.
 Answer = Callable[..., dict[str, np.ndarray]]
 
 
@@ -41,10 +41,16 @@ class Model:
         Config -> the square box of a box.
     ranges
         How far random views go in training.
+    clipped
+        Whether boxes are clipped to the picture before they are made square.
     options
         Preset -> options of training that differ from the defaults.
     inputs
         What a prediction declares that it was given.
+    facts
+        What its answers need besides the weights: names in `runs.FACTS`.
+    chosen_by
+        Metric by which the best weights are chosen; none: the one that ranks the track.
     """
 
     name: str
@@ -56,6 +62,9 @@ class Model:
     ranges: Ranges | None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ("boxes:standard", "root_depth:none")
+    clipped: bool = False
+    facts: tuple[str, ...] = ("root_depth",)
+    chosen_by: str | None = None
 
     def network_class(self) -> type[nn.Module]:
         """Return the class of its network."""
@@ -88,7 +97,7 @@ class Model:
         elif ranges is not None:
             names = ("shift", "scale", "turn")
             ranges = replace(ranges, **{n: augmentation * getattr(ranges, n) for n in names})
-        return Crops(self.box(config), config.input_size, ranges)
+        return Crops(self.box(config), config.input_size, ranges, self.clipped)
 
 
 def _square(config: Any) -> Box:
@@ -108,7 +117,6 @@ _SMALL = {
     "head_rate": 10.0,
     "schedule": "cosine",
     "warmup": 100,
-    "pose_loss": "integral",
     "augmentation": 0.3,
 }
 MODELS: dict[str, Model] = {
@@ -133,6 +141,30 @@ MODELS: dict[str, Model] = {
             _whole_pixels,
             INTERNET,
             {"paper": _PAPER, "small": _SMALL},
+        ),
+        Model(
+            "rootnet",
+            "RootNet: how far the wrists are from the camera (Moon et al., ICCV 2019)",
+            "hand_baselines.rootnet",
+            "RootNet",
+            "RootNetConfig",
+            _square,
+            ROOTNET,
+            {"paper": _PAPER, "small": {**_SMALL, "augmentation": 1.0}},
+            inputs=("boxes:standard", "root_depth:own"),
+            clipped=True,
+            facts=("mean_pose",),
+            chosen_by="MRRPE",
+        ),
+        Model(
+            "backbone",
+            "Backbone: a ResNet that regresses joints, for other models to start from",
+            "hand_baselines.backbone",
+            "Regressor",
+            "BackboneConfig",
+            _square,
+            INTERNET,
+            {"small": {**_SMALL, "batch": 32}},
         ),
     )
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from hand_bench.errors import BaselineError, Problem, unknown_name
@@ -152,6 +153,11 @@ class Bottleneck(nn.Module):
         inner = self.relu(self.bn2(self.conv2(inner)))
         inner = self.bn3(self.conv3(inner))
         return self.relu(inner + _kept(self.downsample, features))
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """Lay a network's convolutions out by pixels, in which they are faster; returns the same."""
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -18,6 +18,7 @@ neighbours, so that each row group is read about once; picture files are shuffle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hand_baselines.augmentation import HandSample, Ranges, as_tensors, crop, random_crop
+from hand_baselines.crops import clip_box
 from hand_baselines.pictures import Pictures, split_place
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.calibration import project_opencv
@@ -36,7 +38,10 @@ from hand_bench.errors import DatasetError, Problem
 from hand_bench.joint_sets import HAND_SIDES
 
 #: What a method may look at.
-INPUTS = ("sample_id", "image", "width", "height", "K", "bbox", "right_bbox", "left_bbox")
+INPUTS = (
+    *("sample_id", "annotation_id", "image", "width", "height"),
+    *("K", "bbox", "right_bbox", "left_bbox"),
+)
 #: What it is trained on.
 LABELS = (
     *("hand_type", "hand_type_valid", "annotator", "distortion"),
@@ -84,6 +89,25 @@ def read_table(
     return table.combine_chunks().to_batches()[0]
 
 
+def join_tables(
+    tables: Sequence[pa.RecordBatch], roots: Sequence[Path]
+) -> tuple[pa.RecordBatch, Path]:
+    """Make one table of several, whose pictures are in several places; return both.
+
+    With one table nothing changes. With several, places of pictures become absolute.
+    """
+    if len(tables) == 1:
+        return tables[0], roots[0]
+    parts = []
+    for table, root in zip(tables, roots, strict=True):
+        places = [place and str(root.resolve() / place) for place in table["image"].to_pylist()]
+        at = table.schema.get_field_index("image")
+        part = pa.Table.from_batches([table]).set_column(at, "image", pa.array(places))
+        parts.append(part.unify_dictionaries())
+    whole = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+    return whole.to_batches()[0], Path("/")
+
+
 def read_sample(row: AnnotationBatch, image: np.ndarray, *, labels: bool = True) -> HandSample:
     """Make a sample of one row (a batch of one) and its picture.
 
@@ -109,11 +133,31 @@ def read_sample(row: AnnotationBatch, image: np.ndarray, *, labels: bool = True)
 
 @dataclass(frozen=True)
 class Crops:
-    """How crops are cut: the square box of a box (x, y, w, h), their size, how far they vary."""
+    """How crops are cut.
+
+    Attributes
+    ----------
+    box
+        The square box of a box (x, y, w, h).
+    size
+        Pixels of the crop's side.
+    ranges
+        How far they vary; None: not at all.
+    clipped
+        Whether boxes are clipped to the picture first (where a part of them is in it).
+    """
 
     box: Callable[[np.ndarray], np.ndarray]
     size: int
     ranges: Ranges | None = None
+    clipped: bool = False
+
+    def square(self, bbox: np.ndarray, width: int, height: int) -> np.ndarray:
+        """Return the square that is cut for a box in a picture of a size."""
+        if self.clipped:
+            with suppress(ValueError):
+                bbox = clip_box(bbox, width, height)
+        return self.box(bbox)
 
 
 class HandCrops(Dataset):
@@ -158,7 +202,8 @@ class HandCrops(Dataset):
         """Return the crop of a sample: by number, or by (epoch, number)."""
         epoch, index = place if isinstance(place, tuple) else (0, place)
         sample = self.sample(index)
-        box = self.crops.box(sample.bbox)
+        height, width = sample.image.shape[:2]
+        box = self.crops.square(sample.bbox, width, height)
         if self.crops.ranges is None:
             view = crop(sample, box, self.crops.size)
         else:

@@ -57,11 +57,11 @@ def read(folder: Path) -> dict[str, Tensor]:
         Where a file is damaged, or files and index contradict each other.
     """
     if not (folder / INDEX).is_file():
-        return _read(folder / SINGLE)
+        return read_file(folder / SINGLE)
     where = _index(folder)
     state: dict[str, Tensor] = {}
     for name in sorted(set(where.values())):
-        part = _read(folder / name)
+        part = read_file(folder / name)
         if set(part) != {key for key, file in where.items() if file == name}:
             raise ValueError(f"{name} has other tensors than {INDEX} says")
         state |= part
@@ -112,7 +112,8 @@ def _write(path: Path, state: Mapping[str, Tensor]) -> None:
         temporary.write_bytes(save(dict(state), {"format": "pt"}))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_file(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file in single precision; ValueError where it is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 

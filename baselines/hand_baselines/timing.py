@@ -15,13 +15,46 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from hand_baselines.models import Model
+from hand_baselines.pictures import Pictures
 from hand_baselines.resnet import parameter_count
+from hand_baselines.samples import HandCrops, Order, picture_root, read_table
+from hand_baselines.tables import open_table
 from hand_baselines.training import device_name
+from hand_bench.tracks import find_track
 
 PASSES, WARM = 5, 2
+BATCHES = 40
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def measure_loading(
+    model: Model, preset: str, track: str, workers: Sequence[int] = (1,), *, batch: int = 32
+) -> list[dict[str, Any]]:
+    """Measure how fast a track's training pictures become random crops, without any network.
+
+    To be compared with the pictures/s of a training step: with too few workers a device waits.
+    Every row is `BATCHES` batches after the first one of each worker.
+    """
+    opened = open_table(find_track(track), "train")
+    table = read_table(opened)
+    pictures = Pictures(picture_root(opened))
+    data = HandCrops(table, pictures, model.crops(model.preset(preset), 1.0))
+    rows = []
+    for count in workers:
+        batches = Order.of(table).batches(batch, 0, sys.maxsize)
+        ready = iter(DataLoader(data, batch_sampler=batches, num_workers=count))  # pyright: ignore
+        for _ in range(max(count, 1)):
+            next(ready)
+        start = time.perf_counter()
+        for _ in range(BATCHES):
+            next(ready)
+        seconds = time.perf_counter() - start
+        rows.append({"workers": count, "images_per_second": round(BATCHES * batch / seconds, 1)})
+        del ready
+    return rows
 
 
 @torch.no_grad()

@@ -20,7 +20,6 @@ matplotlib is installed), ``record.json``, ``last/`` and ``best/`` (weights).
 
 from __future__ import annotations
 
-import csv
 import gc
 import json
 import math
@@ -32,17 +31,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 from torch.utils.data import DataLoader
 
-from hand_baselines.heads import soft_argmax_3d
 from hand_baselines.models import Model
-from hand_baselines.resnet import parameter_count
+from hand_baselines.resnet import channels_last, parameter_count
 from hand_baselines.samples import HandCrops, Order
+from hand_baselines.training_log import Log, Window, plot
 from hand_baselines.weights import save_weights
 from hand_bench import files
 from hand_bench.errors import BaselineError, Problem
@@ -65,14 +63,9 @@ class Options:
     batch
         Samples of a step, on each device.
     learning_rate, head_rate
-        Adam's; the layers that give the heatmaps learn `head_rate` times faster. They start at
-        0.001 and have to reach the scale at which a softmax, or a peak of 255, shows anything.
-    pose_loss
-        "heatmap": the papers', squares of heatmaps. "integral": the distance of the heatmaps'
-        expected places (softmax) to the true ones, in bins, with the relative depth of the wrists
-        at a tenth (Sun et al., Integral human pose regression, ECCV 2018; its volumes are read by
-        expectation). Squares of heatmaps with peaks of 255 need thousands of steps before anything
-        is seen in them; expected places learn from the first on.
+        Adam's; the layers that a network names as its `HEADS` learn `head_rate` times faster. They
+        start at 0.001 and have to reach the scale at which a softmax, or a peak of 255, shows
+        anything.
     augmentation
         Factor on the shifts, scales and turns of random views.
     schedule
@@ -100,7 +93,6 @@ class Options:
     batch: int = 16
     learning_rate: float = 1e-4
     head_rate: float = 1.0
-    pose_loss: Literal["heatmap", "integral"] = "heatmap"
     augmentation: float = 1.0
     schedule: Literal["steps", "cosine"] = "steps"
     drops: tuple[float, ...] = (0.75, 0.85)
@@ -142,6 +134,8 @@ class Job:
         What the weights need besides (see `weights`).
     about
         What the record says of the data.
+    initial_weights
+        What the record says of the first weights.
     evaluate
         Scores the network: (its value, larger is better; what to print).
     """
@@ -153,6 +147,7 @@ class Job:
     order: Order
     facts: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
+    initial_weights: str = "random"
     evaluate: Callable[[nn.Module], tuple[float, dict[str, float]]] | None = None
 
 
@@ -163,11 +158,12 @@ class State:
     step: int = 0
     total: int | None = None
     seconds: float = 0.0
+    waited: float = 0.0
     images_seconds: float = 0.0
     evaluated: int = 0
     best: float = -math.inf
     best_step: int = 0
-    kills: int = 0
+    resumed: int = 0
 
 
 def train(
@@ -202,11 +198,12 @@ def train(
     optimizer = torch.optim.Adam(_groups(job.network, options), options.learning_rate)
     saved = _open_state(out, job, options, parts)
     state, window = State(total=options.steps), Window()
-    network, optimizer = accelerator.prepare(job.network.train(), optimizer)
+    code = commit()  # what runs, not what is checked out when it ends
+    network, optimizer = accelerator.prepare(channels_last(job.network.train()), optimizer)
     plain = accelerator.unwrap_model(network)
     if saved is not None:
         state, window = _restore(saved, plain, optimizer, accelerator)
-        state.kills += 1
+        state.resumed += 1
     log = Log(out, state.step) if chief else None
     per_epoch = job.order.steps_per_epoch(options.batch * parts)
     due = options.evaluate_every or per_epoch
@@ -226,7 +223,6 @@ def train(
         save()
         accelerator.wait_for_everyone()
 
-    losses = integral_losses if options.pose_loss == "integral" else plain.losses
     batches = _loader(job, options, state.step, accelerator)
     with _progress(chief) as progress:
         while True:
@@ -238,10 +234,12 @@ def train(
             start = time.perf_counter()
             rate = _set_rate(optimizer, options, state)
             torch.manual_seed(hash((options.seed, state.step, accelerator.process_index)))
-            batch = {k: v.to(accelerator.device) for k, v in next(batches).items()}
+            loaded = next(batches)
+            state.waited += time.perf_counter() - start
+            batch = {k: v.to(accelerator.device) for k, v in loaded.items()}
             with accelerator.autocast():
-                output = network(batch["image"])
-            terms = losses(output, plain.targets(batch))
+                output = network(batch["image"].contiguous(memory_format=torch.channels_last))
+            terms = plain.losses(output, plain.targets(batch))
             optimizer.zero_grad()
             accelerator.backward(terms.total)
             norm = accelerator.clip_grad_norm_(network.parameters(), options.clip or math.inf)
@@ -269,47 +267,10 @@ def train(
     gc.collect()
     if log is not None:
         plot(out, log.rows)
-    record = _record(job, options, state, accelerator, per_epoch)
+    record = _record(job, options, state, accelerator, per_epoch) | {"commit": code}
     if chief:
         files.write_json(out / RECORD, record)
     return record
-
-
-class IntegralLosses(NamedTuple):
-    """The terms of a loss by expected places, in bins and nats; the loss is their sum."""
-
-    pose: Tensor
-    root_depth: Tensor
-    presence: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """Their sum."""
-        return self.pose + self.root_depth + self.presence
-
-
-def integral_losses(output: Any, targets: Any) -> IntegralLosses:
-    """Return the loss by expected places of networks with InterNet's outputs.
-
-    * pose: mean over joints that are valid of ``|dx| + |dy| + |dz|``, bins;
-    * root_depth: a tenth of the mean absolute difference where it is valid, bins;
-    * presence: the mean binary cross-entropy of the two hands, zero where not known.
-    """
-    away = (soft_argmax_3d(output.heatmaps.float()) - targets.joints).abs().sum(dim=-1)
-    depth = (output.root_depth.float() - targets.root_depth).abs()
-    entropy = functional.binary_cross_entropy_with_logits(
-        output.presence.float(), targets.present, reduction="none"
-    )
-    return IntegralLosses(
-        _mean(away, targets.joints_valid),
-        0.1 * _mean(depth, targets.root_depth_valid),
-        (entropy.mean(dim=1) * targets.present_known).mean(),
-    )
-
-
-def _mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over what is valid; zero where nothing is."""
-    return (values * valid).sum() / valid.sum().clamp_min(1)
 
 
 def make_accelerator(options: Options) -> Any:
@@ -319,135 +280,18 @@ def make_accelerator(options: Options) -> Any:
     return Accelerator(mixed_precision=options.precision)
 
 
-class Window:
-    """Sums of the losses since the last row of the log, on their device: no waiting."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, terms: Any, norm: Tensor | float) -> None:
-        """Add the terms of a step."""
-        values = {"loss": terms.total, **terms._asdict(), "gradient": torch.as_tensor(norm)}
-        for name, value in values.items():
-            value = value.detach().double()
-            self.sums[name] = self.sums[name].to(value) + value if name in self.sums else value
-        self.count += 1
-
-    def row(self, out: Path) -> dict[str, float]:
-        """Return the means and start again.
-
-        Raises
-        ------
-        BaselineError
-            HB402 where the loss is not finite.
-        """
-        means = {name: float(value) / self.count for name, value in self.sums.items()}
-        if not math.isfinite(means["loss"]):
-            what = "the loss is not finite any more."
-            fix = "A lower --learning-rate, or another --precision; the last saved state is whole."
-            raise BaselineError(Problem("HB402", str(out), what, fix=fix))
-        self.sums, self.count = {}, 0
-        return means
-
-    def saved(self) -> dict[str, Any]:
-        """Return plain values, exactly."""
-        return {"count": self.count, "sums": {k: float(v) for k, v in self.sums.items()}}
-
-    @classmethod
-    def restored(cls, values: Mapping[str, Any]) -> Window:
-        """Return the window that `saved` described."""
-        made = cls()
-        made.count = values["count"]
-        made.sums = {k: torch.tensor(v, dtype=torch.float64) for k, v in values["sums"].items()}
-        return made
-
-
-class Log:
-    """Rows of a run, in ``log.csv`` and ``log.json``; those after `step` are dropped first."""
-
-    def __init__(self, out: Path, step: int):
-        self.json, self.csv = out / "log.json", out / "log.csv"
-        self.rows = [row for row in read_log(out) if row["step"] <= step]
-        out.mkdir(parents=True, exist_ok=True)
-        with files.replacing(self.json) as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows), "utf-8")
-        self._write_csv()
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Add a row."""
-        row = {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
-        new = set(row) - set(self._columns())
-        self.rows.append(row)
-        with self.json.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
-        if new:
-            self._write_csv()
-        else:
-            with self.csv.open("a", encoding="utf-8", newline="") as stream:
-                csv.DictWriter(stream, self._columns(), lineterminator="\n").writerow(row)
-
-    def _columns(self) -> list[str]:
-        return list(dict.fromkeys(name for row in self.rows for name in row))
-
-    def _write_csv(self) -> None:
-        with (
-            files.replacing(self.csv) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as stream,
-        ):
-            writer = csv.DictWriter(stream, self._columns(), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-
-
-def read_log(out: str | Path) -> list[dict[str, Any]]:
-    """Return the rows of a run's log; a last line that was cut off is left out."""
-    path = Path(out) / "log.json"
-    rows = []
-    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
-
-
-def plot(out: str | Path, rows: list[dict[str, Any]]) -> Path | None:
-    """Draw the losses of a log as ``loss.png``; None where matplotlib is not installed."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    losses = [row for row in rows if "loss" in row]
-    scores = [row for row in rows if "score" in row]
-    leave_out = {"step", "seconds", "learning_rate", "epoch", "gradient"}
-    names = [n for n in losses[0] if n not in leave_out] if losses else []
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for name in names:
-        axes.plot([r["step"] for r in losses], [r[name] for r in losses], label=name, lw=1)
-    axes.set(xlabel="step", ylabel="loss", yscale="log" if losses else "linear")
-    if scores:
-        other = axes.twinx()
-        x, y = [r["step"] for r in scores], [r["score"] for r in scores]
-        other.plot(x, y, "k.--", label="validation score")
-        other.set(ylabel="validation score")
-    if names:
-        axes.legend(loc="upper right")
-    path = Path(out) / "loss.png"
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=100, format="png")
-    return path
-
-
 def commit() -> str | None:
-    """Return the repository's commit; None where there is none."""
+    """Return the repository's commit, with "+" where files differ from it; None without one."""
+    head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", ".")
+    return head and head + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git says of the package's folder; None where it says nothing."""
     folder = Path(__file__).resolve().parent
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -463,16 +307,11 @@ def device_name(device: torch.device) -> str:
 
 def _groups(network: nn.Module, options: Options) -> list[dict[str, Any]]:
     """Parameters by how fast they learn, relative to the common rate."""
-    heads = {
-        id(parameter)
-        for name, parameter in network.named_parameters()
-        if "_pose.convolution." in name
-    }
-    split = [
-        ([p for p in network.parameters() if id(p) not in heads], 1.0),
-        ([p for p in network.parameters() if id(p) in heads], options.head_rate),
-    ]
-    return [{"params": params, "factor": factor} for params, factor in split if params]
+    heads = tuple(f"{name}." for name in network.HEADS)  # pyright: ignore
+    named = list(network.named_parameters())
+    slow = [parameter for name, parameter in named if not name.startswith(heads)]
+    fast = [parameter for name, parameter in named if name.startswith(heads)]
+    return [{"params": slow, "factor": 1.0}, {"params": fast, "factor": options.head_rate}]
 
 
 def _set_rate(optimizer: Any, options: Options, state: State) -> float:
@@ -534,6 +373,7 @@ def _fingerprint(job: Job, options: Options, parts: int) -> str:
     kept = {k: v for k, v in asdict(options).items() if k not in free}
     config = asdict(job.network.config)  # pyright: ignore
     about = [job.model.name, config, kept, parts, len(job.data), job.about.get("sha256")]
+    about.append(job.initial_weights)
     return json.dumps(about, sort_keys=True)
 
 
@@ -566,6 +406,7 @@ def _open_state(out: Path, job: Job, options: Options, parts: int) -> dict[str, 
     if not path.is_file():
         return None
     try:
+        # Only tensors and plain values are read: a state file runs no code.
         saved = torch.load(path, map_location="cpu", weights_only=True)
         found = saved["fingerprint"]
     except Exception as error:  # torch.load raises whatever the damage leads to
@@ -601,20 +442,20 @@ def _record(
         "preset": job.preset,
         "config": asdict(job.network.config),  # pyright: ignore
         "parameters": parameter_count(job.network),
-        "initial_weights": "random",
+        "initial_weights": job.initial_weights,
         "data": dict(job.about),
         "options": asdict(options),
         "steps": state.step,
         "epochs": round(state.step / per_epoch, 3),
         "minutes": round(state.seconds / 60, 2),
         "images_per_second": round(images / seconds, 2),
+        "share_of_time_waiting_for_pictures": round(state.waited / max(state.seconds, 1e-9), 3),
         "best_step": state.best_step,
         "best_validation_score": state.best if math.isfinite(state.best) else None,
-        "resumed": state.kills,
+        "resumed": state.resumed,
         "device": device_name(accelerator.device),
         "devices": accelerator.num_processes,
         "precision": options.precision,
-        "commit": commit(),
         "versions": {
             "hand_bench": __version__,
             "torch": torch.__version__,

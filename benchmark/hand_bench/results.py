@@ -101,7 +101,11 @@ class Result:
     @classmethod
     def load(cls, path: str | Path) -> Result:
         """Read a result that `save` wrote."""
-        data = json.loads(Path(path).read_text("utf-8"))
+        return cls.from_json(json.loads(Path(path).read_text("utf-8")))
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Result:
+        """Return the result that `to_json` described."""
         scores = [
             Score(**(s | {"ci95": tuple(s["ci95"]) if s["ci95"] else None})) for s in data["scores"]
         ]

@@ -11,14 +11,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
 pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselines]")
 
+import hand_bench
+from hand_baselines.cards import write_card
 from hand_baselines.commands import app
 from hand_baselines.models import find_model
 from hand_baselines.runs import main as train_main
-from hand_baselines.runs import ship
 from hand_baselines.svegonet.config import PRESETS, SVEgoNetConfig
 from hand_baselines.weights import save_weights
 from hand_bench import cli
 from hand_bench.errors import BaselineError, DatasetError
+from hand_bench.results import Result
 
 TRACK = "handsim-interhand26m"
 
@@ -74,12 +76,18 @@ def test_a_run_is_shipped_with_its_scores_and_the_floors(mini_world, tiny_preset
     given = ["--data", TRACK, "--preset", "tiny", "--steps", "1", "--batch", "2", "--no-score"]
     out, folder = tmp_path / "run", tmp_path / "internet-tiny"
     train_main("internet", [*given, "--workers", "0", "--validated", "8", "-o", str(out)])
-    result = ship(out, folder, TRACK, workers=0)
+    (tmp_path / "notes.txt").write_text("Nothing was learned.")
+    given = ["--notes", tmp_path / "notes.txt", "--predictions", tmp_path / "preds.parquet"]
+    run("ship", out, folder, "--track", TRACK, "--workers", 0, *given)
+    result = Result.load(folder / "result.json")
     names = {"model.safetensors", "config.json", "record.json", "log.csv", "result.json"}
-    assert {path.name for path in folder.iterdir()} == names | {"README.md"}
+    assert {path.name for path in folder.iterdir()} == names | {"README.md", "floors.json"}
     text = (folder / "README.md").read_text()
     assert "| this model | zero | mean-pose | nearest-box |" in text and "1 steps" in text
-    assert result.score("MPJPE", "SH", "official").text() in text
+    assert result.score("MPJPE", "SH", "official").text() in text and "Nothing was learned" in text
+    again = hand_bench.evaluate(tmp_path / "preds.parquet", track=TRACK, units="mm")
+    assert again.primary == result.primary
+    assert write_card(folder, title="Again.").read_text().count("nearest-box") == 1
     written = "".join(
         path.read_text() for path in folder.glob("*.*") if path.suffix != ".safetensors"
     )
@@ -90,7 +98,7 @@ def test_svegonet_trains_and_answers(mini_world, tmp_path, monkeypatch):
     tiny = SVEgoNetConfig(18, 0.125, input_size=32, bins=8, hidden=8, branch_hidden=16, sigma=1.0)
     monkeypatch.setitem(PRESETS, "tiny", tiny)
     given = ["--data", TRACK, "--preset", "tiny", "--steps", "2", "--batch", "2", "--no-score"]
-    given += ["--validated", "0", "--workers", "0", "--pose-loss", "heatmap"]
+    given += ["--validated", "0", "--workers", "0"]
     train_main("svegonet", [*given, "-o", str(tmp_path)])
     out = tmp_path / "preds.parquet"
     run("predict", tmp_path / "last", "--track", TRACK, "-o", out, "--workers", 0)
@@ -147,4 +155,4 @@ def test_bare_hosts_need_no_command_line():
         "hand_baselines.internet.train.main(['--help'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0 and "--pose-loss" in done.stdout, done.stderr
+    assert done.returncode == 0 and "--backbone-weights" in done.stdout, done.stderr

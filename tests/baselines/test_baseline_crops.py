@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines
 from hand_baselines.crops import (
     apply,
     as_float,
-    clipped_square_box,
+    clip_box,
     compose,
     crop_affine,
     crop_intrinsics,
@@ -18,8 +18,8 @@ from hand_baselines.crops import (
     integer_square_box,
     invert,
     warp,
-    warp_image,
 )
+from hand_baselines.warping import warp_image
 from hand_bench.geometry import project, square_box
 
 RNG = np.random.default_rng
@@ -49,12 +49,12 @@ def test_a_turned_box_takes_its_own_axes_to_the_crops():
 
 
 def test_rootnet_clips_the_box_before_it_is_squared(example):
-    box = clipped_square_box(example.bbox, *example.size)
+    box = square_box(clip_box(example.bbox, *example.size))
     assert np.allclose(box[:3], [10.56116, 120.75040, 230.07233], atol=1e-4)
-    whole_width = clipped_square_box(np.array([-20.0, 60, 400, 100]), 334, 512)
+    whole_width = square_box(clip_box(np.array([-20.0, 60, 400, 100]), 334, 512))
     assert whole_width[2] == pytest.approx(416.25)  # 1.25 * 333, as in an official record
     with pytest.raises(ValueError, match="no part inside the picture of 334 x 512"):
-        clipped_square_box(np.array([400.0, 60, 40, 100]), 334, 512)
+        clip_box(np.array([400.0, 60, 40, 100]), 334, 512)
 
 
 def test_svegonets_box_is_of_whole_pixels_and_not_too_small():

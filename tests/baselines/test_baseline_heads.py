@@ -95,6 +95,22 @@ def test_soft_argmax_is_the_expectation():
     assert torch.allclose(soft_argmax_2d(volume[1]), torch.tensor([3.0, 2.0]))
 
 
+def test_soft_argmax_and_its_gradient_are_those_of_the_plain_formula():
+    volumes = noise(2, 3, 4, 5, 6).double().requires_grad_()
+    shares = volumes.flatten(2).softmax(-1).view(volumes.shape)
+    x, y, z = (torch.arange(n).double() for n in (6, 5, 4))
+    plain = [(shares.sum((-3, -2)) * x), (shares.sum((-3, -1)) * y), (shares.sum((-2, -1)) * z)]
+    assert torch.allclose(soft_argmax_3d(volumes), torch.stack([p.sum(-1) for p in plain], -1))
+    assert torch.autograd.gradcheck(soft_argmax_3d, volumes)
+
+
+def test_soft_argmax_of_half_precision_is_as_good_as_its_volumes():
+    volumes = (4 * noise(8, 42, 32, 32, 32)).bfloat16()
+    exact = soft_argmax_3d(volumes.float())
+    found = soft_argmax_3d(volumes)
+    assert found.dtype == torch.float32 and (found - exact).abs().max() < 0.06
+
+
 def test_soft_argmax_of_a_flat_volume_is_its_middle():
     assert torch.allclose(
         soft_argmax_3d(torch.zeros(2, 64, 32, 16)), torch.tensor([7.5, 15.5, 31.5])

@@ -17,6 +17,7 @@ from hand_baselines.internet.model import (
     InterNet,
     InterNetOutput,
     decode,
+    integral_losses,
     losses,
 )
 from hand_baselines.internet.targets import (
@@ -279,3 +280,24 @@ def test_bytes_and_floats_are_the_same_pictures():
     with torch.no_grad():
         first, second = network(images), network(images.float() / 255)
     assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
+
+
+def test_the_integral_loss_by_hand():
+    # Two voxels of the row hold everything: the expected x is 0.25, y and z are 0.
+    heatmaps = torch.full((1, 2, 2, 2, 2), -1e9)
+    heatmaps[..., 0, 0, 0], heatmaps[..., 0, 0, 1] = math.log(3), 0.0
+    output = InterNetOutput(heatmaps, torch.tensor([7.0]), torch.zeros(1, 2))
+    targets = InterNetTargets(
+        torch.tensor([[[1.0, 0.5, 0.0], [9.0, 9, 9]]]),
+        torch.tensor([[True, False]]),
+        torch.tensor([4.0]),
+        torch.tensor([True]),
+        torch.tensor([[1.0, 0.0]]),
+        torch.tensor([True]),
+    )
+    terms = integral_losses(output, targets)
+    assert terms.pose.item() == pytest.approx(1.25) and terms.root_depth.item() == pytest.approx(
+        0.3
+    )
+    assert terms.presence.item() == pytest.approx(math.log(2))
+    assert terms.total.item() == pytest.approx(1.55 + math.log(2))

@@ -2,6 +2,11 @@
 
 # ruff: noqa: E402 (what follows the check needs torch)
 
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +17,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines
 import hand_bench
 from hand_baselines.internet import predict as reading
 from hand_baselines.internet.model import InterNetOutput
+from hand_baselines.internet.targets import network_to_openpose
 from hand_baselines.lifting import project
 from hand_baselines.models import find_model
 from hand_baselines.pictures import Pictures
@@ -85,6 +91,30 @@ def test_a_killed_prediction_goes_on_behind_the_last_part(loaded, tmp_path, monk
     assert len(seen) == pq.read_metadata(out).num_rows - 80
 
 
+SCRIPT = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from hand_baselines.prediction import predict
+from hand_baselines.weights import load_weights
+def progress(what, done, total):
+    if done > 90:
+        os.kill(os.getpid(), signal.SIGKILL)
+predict(load_weights(sys.argv[1]), sys.argv[2], sys.argv[3], workers=1, part=40, progress=progress)
+"""
+
+
+def test_a_process_that_is_killed_goes_on_with_the_same_file(loaded, tmp_path):
+    whole = answer(loaded, tmp_path / "whole.parquet", part=40)
+    out = tmp_path / "preds.parquet"
+    given = [sys.executable, "-c", SCRIPT, str(tmp_path / "tiny"), TRACK, str(out)]
+    assert subprocess.run(given, timeout=120).returncode == -signal.SIGKILL
+    assert not out.exists()
+    assert len(list((tmp_path / "preds.parquet.parts").glob("0*.parquet"))) == 2
+    assert answer(loaded, out, part=40) == whole
+    assert [path.name for path in tmp_path.glob("*preds*")] == ["preds.parquet"]
+
+
 def test_parts_of_other_weights_are_not_used(loaded, tmp_path):
     out = tmp_path / "preds.parquet"
     parts = tmp_path / "preds.parquet.parts"
@@ -131,15 +161,16 @@ def test_a_perfect_output_is_read_as_the_truth(loaded, test_table, how):
         MODEL.crops(loaded.network.config),
     )
     batch = torch.utils.data.default_collate([data[k] for k in range(0, 12, 2)])
+    loaded.network.config = replace(loaded.network.config, decoding=how)
     output = perfect(loaded.network, batch)
     valid = loaded.network.targets(batch).joints_valid.unflatten(1, (2, 21))
-    order = reading.network_to_openpose(loaded.network.config)
+    order = network_to_openpose(loaded.network.config)
     valid = valid[:, :, order].numpy()
     depth = batch["joints"][:, :, 0, 2]
     for k in range(len(depth)):  # at the true depths of the wrists
         one = {name: value[k : k + 1] for name, value in batch.items()}
         said = InterNetOutput(*(part[k : k + 1] for part in output))
-        facts = {"root_depth": depth[k].tolist(), "reading": how}
+        facts = {"root_depth": depth[k].tolist()}
         columns = reading.answer(loaded.network, said, one, facts)
         found = np.stack([columns["right_joints"][0], columns["left_joints"][0]])
         error = np.linalg.norm(found - one["joints"][0].numpy(), axis=-1)[valid[k]]
@@ -156,11 +187,12 @@ def test_the_left_wrist_follows_the_relative_depth(loaded, test_table):
         Pictures(picture_root(test_table)),
         MODEL.crops(loaded.network.config),
     )
+    loaded.network.config = replace(loaded.network.config, decoding="expected")
     batch = torch.utils.data.default_collate([data[k] for k in range(12)])
     targets = loaded.network.targets(batch)
     known = targets.root_depth_valid.numpy()
     depth = batch["joints"][:, :, 0, 2]
-    facts = {"root_depth": [float(depth[0, 0])] * 2, "reading": "expected"}
+    facts = {"root_depth": [float(depth[0, 0])] * 2}
     columns = reading.answer(loaded.network, perfect(loaded.network, batch), batch, facts)
     true = (depth[:, 1] - depth[:, 0]).numpy()
     assert known.any() and np.allclose(columns["left_root"][known, 2], true[known], atol=15)

@@ -63,6 +63,6 @@ def test_the_presets_differ_from_internets_only_where_they_should():
         "assemblyhands21",
         False,
     )
-    assert PRESETS["small"].decoding == "refined" and PRESETS["small"].sigma == 1.25
+    assert PRESETS["small"].decoding == "expected" and PRESETS["small"].sigma == 1.25
     with pytest.raises(BaselineError, match="no preset of SVEgoNet"):
         preset("tiny")

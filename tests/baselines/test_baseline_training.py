@@ -16,11 +16,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
 pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselines]")
 
-from hand_baselines import runs, training
-from hand_baselines.internet.model import InterNetOutput
-from hand_baselines.internet.targets import InterNetTargets
+from hand_baselines import tables, training
 from hand_baselines.models import find_model
-from hand_baselines.training import Job, Options, integral_losses, read_log, train
+from hand_baselines.training import Job, Options, train
+from hand_baselines.training_log import read_log
 from hand_baselines.weights import load_weights
 from hand_bench.errors import BaselineError
 from hand_bench.tracks import find_track
@@ -48,13 +47,13 @@ def make_job(options: Options = OPTIONS, *, evaluate=None) -> Job:
     from hand_baselines.samples import HandCrops, Order, picture_root, read_table
 
     model = find_model("internet")
-    opened = runs.open_table(find_track("handsim-interhand26m"), "train")
+    opened = tables.open_table(find_track("handsim-interhand26m"), "train")
     table = read_table(opened)
     torch.manual_seed(options.seed)
     network = model.network_class()(model.preset("tiny"))
     crops = model.crops(network.config, 1.0)
     data = HandCrops(table, Pictures(picture_root(opened)), crops, seed=options.seed)
-    facts = {"root_depth": runs.mean_root_depth(table)}
+    facts = {"root_depth": tables.mean_root_depth(table)}
     return Job(model, "tiny", network, data, Order.of(table), facts, evaluate=evaluate)
 
 
@@ -241,27 +240,6 @@ def test_the_rates_of_both_schedules():
     assert cosine.rate(4, None) == 0.5  # before the end is known
 
 
-def test_the_integral_loss_by_hand():
-    # Two voxels of the row hold everything: the expected x is 0.25, y and z are 0.
-    heatmaps = torch.full((1, 2, 2, 2, 2), -1e9)
-    heatmaps[..., 0, 0, 0], heatmaps[..., 0, 0, 1] = math.log(3), 0.0
-    output = InterNetOutput(heatmaps, torch.tensor([7.0]), torch.zeros(1, 2))
-    targets = InterNetTargets(
-        torch.tensor([[[1.0, 0.5, 0.0], [9.0, 9, 9]]]),
-        torch.tensor([[True, False]]),
-        torch.tensor([4.0]),
-        torch.tensor([True]),
-        torch.tensor([[1.0, 0.0]]),
-        torch.tensor([True]),
-    )
-    terms = integral_losses(output, targets)
-    assert terms.pose.item() == pytest.approx(1.25) and terms.root_depth.item() == pytest.approx(
-        0.3
-    )
-    assert terms.presence.item() == pytest.approx(math.log(2))
-    assert terms.total.item() == pytest.approx(1.55 + math.log(2))
-
-
 def test_both_pose_losses_learn_a_picture(mini_world, tiny_preset):
     for pose_loss in ("heatmap", "integral"):
         job = make_job()
@@ -271,10 +249,12 @@ def test_both_pose_losses_learn_a_picture(mini_world, tiny_preset):
         )
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * group["factor"]
-        loss = integral_losses if pose_loss == "integral" else job.network.losses
+        job.network.config = replace(job.network.config, pose_loss=pose_loss)
         values = []
         for _ in range(60):
-            total = loss(job.network(batch["image"]), job.network.targets(batch)).total
+            total = job.network.losses(
+                job.network(batch["image"]), job.network.targets(batch)
+            ).total
             optimizer.zero_grad()
             total.backward()
             optimizer.step()

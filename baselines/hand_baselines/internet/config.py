@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hand_bench.errors import BaselineError, unknown_name
+from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,16 @@ class InterNetConfig:
         Order of the 21 joints of a hand inside the network; outside it is always OpenPose's.
     expansion
         Side of the square crop over the longer side of the box.
+    pose_loss
+        "heatmap": the papers', squares of heatmaps; or "integral": the distance of the heatmaps'
+        expected places (softmax) to the true ones, in bins (Sun et al., Integral human pose
+        regression, ECCV 2018), with the relative depth of the wrists at a tenth. Squares of
+        heatmaps with peaks of 255 need thousands of steps before anything is seen in them;
+        expected places learn from the first on.
     decoding
-        "argmax", the official one, or "refined": finer than a bin (see `heads.refined_argmax_3d`).
+        How volumes are read: "argmax", the official one; "refined", finer than a bin
+        (`heads.refined_argmax_3d`); or "expected" (`heads.soft_argmax_3d`), for volumes that were
+        trained by expectation.
     wrist_in_view
         Whether a hand is trained on only where its wrist is seen (InterHand2.6M's rule); else the
         wrist need only be annotated.
@@ -55,7 +63,8 @@ class InterNetConfig:
     sigma: float = 2.5
     joint_set: str = "interhand21"
     expansion: float = 1.25
-    decoding: Literal["argmax", "refined"] = "argmax"
+    pose_loss: Literal["heatmap", "integral"] = "heatmap"
+    decoding: Literal["argmax", "refined", "expected"] = "argmax"
     wrist_in_view: bool = True
 
     def __post_init__(self) -> None:
@@ -69,26 +78,19 @@ class InterNetConfig:
 PRESETS = {
     "paper": InterNetConfig(),
     "small": InterNetConfig(
-        depth=18,
-        width=0.375,
-        input_size=128,
+        depth=SMALL_DEPTH,
+        width=SMALL_WIDTH,
+        input_size=SMALL_INPUT,
         bins=32,
         hidden=64,
         branch_hidden=128,
         sigma=1.25,
-        decoding="refined",
+        pose_loss="integral",
+        decoding="expected",
     ),
 }
 
 
 def preset(name: str) -> InterNetConfig:
-    """Return a preset by name.
-
-    Raises
-    ------
-    BaselineError
-        HB301 where there is no such preset.
-    """
-    if name not in PRESETS:
-        raise BaselineError(unknown_name("preset of InterNet", name, list(PRESETS)))
-    return PRESETS[name]
+    """Return a preset by name; HB301 where there is no such preset."""
+    return find_preset(PRESETS, "InterNet", name)

@@ -8,7 +8,7 @@ differs between the two, and from them, is listed in this folder's README.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from hand_baselines.heads import (
     heatmap_errors,
     pooled,
     refined_argmax_3d,
+    soft_argmax_3d,
 )
 from hand_baselines.internet.config import InterNetConfig
 from hand_baselines.internet.targets import (
@@ -86,6 +87,9 @@ class Decoded(NamedTuple):
 class InterNet(nn.Module, Pretrained):
     """The network; `PRESETS["paper"]` has 47,305,474 parameters."""
 
+    #: Layers that learn faster (`training.Options.head_rate`).
+    HEADS = ("right_pose.convolution", "left_pose.convolution")
+
     def __init__(self, config: InterNetConfig):
         super().__init__()
         self.config = config
@@ -113,7 +117,9 @@ class InterNet(nn.Module, Pretrained):
         return make_targets(batch, self.config)
 
     def losses(self, output: InterNetOutput, targets: InterNetTargets) -> InterNetLosses:
-        """Return the three terms of the loss (see the function `losses`)."""
+        """Return the three terms of the loss (see `losses` and `integral_losses`)."""
+        if self.config.pose_loss == "integral":
+            return integral_losses(output, targets)
         return losses(output, targets, self.config.sigma)
 
     def decode(self, output: InterNetOutput, batch: Mapping[str, Tensor]) -> Decoded:
@@ -132,12 +138,41 @@ def losses(output: InterNetOutput, targets: InterNetTargets, sigma: float) -> In
     """
     squares = heatmap_errors(output.heatmaps.float(), targets.joints, sigma)
     pose = (squares * targets.joints_valid).mean()
-    away = (output.root_depth - targets.root_depth).abs() * targets.root_depth_valid
-    entropy = functional.binary_cross_entropy_with_logits(
-        output.presence.float(), targets.present, reduction="none"
+    depth = (output.root_depth.float() - targets.root_depth).abs() * targets.root_depth_valid
+    return InterNetLosses(pose, depth.mean(), presence_loss(output.presence, targets))
+
+
+def integral_losses(output: InterNetOutput, targets: InterNetTargets) -> InterNetLosses:
+    """Return the terms with the heatmaps' expected places instead of their squares.
+
+    * pose: mean over joints that are valid of ``|dx| + |dy| + |dz|``, bins;
+    * root_depth: a tenth of the mean absolute difference where it is valid, bins;
+    * presence: as in `losses`.
+    """
+    away = (soft_argmax_3d(output.heatmaps) - targets.joints).abs().sum(dim=-1)
+    depth = (output.root_depth.float() - targets.root_depth).abs()
+    return InterNetLosses(
+        mean_of_valid(away, targets.joints_valid),
+        0.1 * mean_of_valid(depth, targets.root_depth_valid),
+        presence_loss(output.presence, targets),
     )
-    presence = entropy.mean(dim=1) * targets.present_known
-    return InterNetLosses(pose, away.mean(), presence.mean())
+
+
+def presence_loss(logits: Tensor, targets: InterNetTargets) -> Tensor:
+    """Return the mean binary cross-entropy of the two hands (batch, 2), zero where not known."""
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits.float(), targets.present, reduction="none"
+    )
+    return (entropy.mean(dim=1) * targets.present_known).mean()
+
+
+def mean_of_valid(values: Tensor, valid: Tensor) -> Tensor:
+    """Return the mean over what is valid; zero where nothing is."""
+    return (values * valid).sum() / valid.sum().clamp_min(1)
+
+
+#: Config's `decoding` -> how a volume (..., depth, height, width) is read, in bins.
+READINGS = {"argmax": argmax_3d, "refined": refined_argmax_3d, "expected": soft_argmax_3d}
 
 
 @torch.no_grad()
@@ -147,9 +182,16 @@ def decode(output: InterNetOutput, affine: Tensor, config: InterNetConfig) -> De
     `affine` (batch, 2, 3) maps a picture to its crop. Hands that are probably not there are decoded
     as well; `lifting.lift_hands` takes the result to camera space.
     """
-    read = argmax_3d if config.decoding == "argmax" else refined_argmax_3d
-    bins = read(output.heatmaps.float()).unflatten(1, (2, -1))
-    bins = bins[:, :, network_to_openpose(config, bins.device)]
+    bins = READINGS[config.decoding](output.heatmaps.float())
+    return decode_bins(bins, output, affine, config)
+
+
+def decode_bins(bins: Tensor, output: Any, affine: Tensor, config: InterNetConfig) -> Decoded:
+    """Read 2.5D hands from the places (batch, 42, 3) of the joints, in bins; see `decode`.
+
+    Of `output` the relative root depth and the presence are read.
+    """
+    bins = bins.unflatten(1, (2, -1))[:, :, network_to_openpose(config, bins.device)]
     crop_pixels = bins_to_pixels(bins[..., :2], config)
     return Decoded(
         apply(invert(affine)[:, None], crop_pixels.to(affine.dtype)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hand_bench.errors import BaselineError, unknown_name
+from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,13 @@ class RootNetConfig:
 
 PRESETS = {
     "paper": RootNetConfig(),
-    "small": RootNetConfig(depth=18, width=0.375, input_size=128, bins=32, hidden=64),
+    "small": RootNetConfig(
+        depth=SMALL_DEPTH, width=SMALL_WIDTH, input_size=SMALL_INPUT, bins=32, hidden=64
+    ),
     "body": RootNetConfig(roots=1, real_size=2000.0),
 }
 
 
 def preset(name: str) -> RootNetConfig:
-    """Return a preset by name.
-
-    Raises
-    ------
-    BaselineError
-        HB301 where there is no such preset.
-    """
-    if name not in PRESETS:
-        raise BaselineError(unknown_name("preset of RootNet", name, list(PRESETS)))
-    return PRESETS[name]
+    """Return a preset by name; HB301 where there is no such preset."""
+    return find_preset(PRESETS, "RootNet", name)

@@ -52,6 +52,18 @@ class RootNetTargets(NamedTuple):
     depth_known: Tensor
 
 
+class RootNetLosses(NamedTuple):
+    """The terms of the loss, a third of bins and a third of millimetres; it is their sum."""
+
+    place: Tensor
+    depth: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Their sum."""
+        return self.place + self.depth
+
+
 class DecodedRoots(NamedTuple):
     """Wrists in the picture: pixels (batch, roots, 2) and depth (batch, roots) in mm."""
 
@@ -64,6 +76,8 @@ class RootNet(nn.Module, Pretrained):
 
     mean: Tensor
     deviation: Tensor
+    #: Layers that learn faster (`training.Options.head_rate`).
+    HEADS = ("place", "gamma")
 
     def __init__(self, config: RootNetConfig):
         super().__init__()
@@ -108,6 +122,10 @@ class RootNet(nn.Module, Pretrained):
             known,
         )
 
+    def losses(self, output: RootNetOutput, targets: RootNetTargets) -> RootNetLosses:
+        """Return the terms of the loss (see the function `losses`)."""
+        return losses(output, targets)
+
     def k(self, K: Tensor) -> Tensor:
         """Return k, mm, (batch,) from the intrinsics (batch, 3, 3) of the crops."""
         return depth_scale(K, float(self.config.input_size), self.config.real_size)
@@ -130,12 +148,12 @@ def depth_scale(K: Tensor, side: Tensor | float, real_size: float = 300.0) -> Te
     return real_size * torch.linalg.det(K[..., :2, :2]).abs().sqrt() / side
 
 
-def losses(output: RootNetOutput, targets: RootNetTargets) -> Tensor:
-    """Return the loss: the mean over pictures and roots of ``(|dx| + |dy| + |dZ|) / 3``.
+def losses(output: RootNetOutput, targets: RootNetTargets) -> RootNetLosses:
+    """Return the terms: together the mean over pictures and roots of ``(|dx| + |dy| + |dZ|) / 3``.
 
     x and y are in bins, Z in millimetres. A root that is not seen inside the crop counts as zero in
     the mean, and so does a depth that is not known.
     """
-    place = (output.roots_2d - targets.roots_2d).abs().sum(dim=-1)
-    depth = (output.gamma * targets.k[:, None] - targets.depth).abs() * targets.depth_known
-    return ((place + depth) / 3 * targets.valid).mean()
+    place = (output.roots_2d.float() - targets.roots_2d).abs().sum(dim=-1)
+    depth = (output.gamma.float() * targets.k[:, None] - targets.depth).abs() * targets.depth_known
+    return RootNetLosses((place / 3 * targets.valid).mean(), (depth / 3 * targets.valid).mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hand_baselines.internet.config import InterNetConfig
-from hand_bench.errors import BaselineError, unknown_name
+from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,19 @@ class SVEgoNetConfig(InterNetConfig):
 PRESETS = {
     "paper": SVEgoNetConfig(),
     "small": SVEgoNetConfig(
-        depth=18,
-        width=0.375,
-        input_size=128,
+        depth=SMALL_DEPTH,
+        width=SMALL_WIDTH,
+        input_size=SMALL_INPUT,
         bins=32,
         hidden=64,
         branch_hidden=128,
         sigma=1.25,
-        decoding="refined",
+        pose_loss="integral",
+        decoding="expected",
     ),
 }
 
 
 def preset(name: str) -> SVEgoNetConfig:
-    """Return a preset by name.
-
-    Raises
-    ------
-    BaselineError
-        HB301 where there is no such preset.
-    """
-    if name not in PRESETS:
-        raise BaselineError(unknown_name("preset of SVEgoNet", name, list(PRESETS)))
-    return PRESETS[name]
+    """Return a preset by name; HB301 where there is no such preset."""
+    return find_preset(PRESETS, "SVEgoNet", name)

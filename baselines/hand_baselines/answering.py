@@ -1,0 +1,62 @@
+"""A network that looks at rows of annotations: its outputs, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from hand_baselines.models import Model
+from hand_baselines.pictures import Pictures
+from hand_baselines.resnet import channels_last
+from hand_baselines.samples import Crops, HandCrops
+from hand_bench.annotations import AnnotationBatch
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network on its device, and how it is fed.
+
+    Attributes
+    ----------
+    module, crops, device
+        The network in evaluation mode, how its crops are cut, where it is.
+    batch, workers
+        Samples at once, and processes that read pictures.
+    """
+
+    module: nn.Module
+    crops: Crops
+    device: torch.device
+    batch: int = 32
+    workers: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        model: Model,
+        device: str | None = None,
+        batch: int = 32,
+        workers: int = 0,
+    ) -> Network:
+        """Put a network of a model on a device; default: the best one."""
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        module = channels_last(network.to(place).eval())
+        return cls(module, model.crops(network.config), place, batch, workers)
+
+
+@torch.no_grad()
+def outputs(
+    network: Network, rows: AnnotationBatch, pictures: Pictures
+) -> Iterator[tuple[Any, dict[str, Tensor]]]:
+    """Give the outputs for rows, and their batches of crops, in order."""
+    data = HandCrops(rows.table, pictures, network.crops, labels=False)
+    for batch in DataLoader(data, network.batch, num_workers=network.workers):
+        batch = {name: value.to(network.device) for name, value in batch.items()}
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        yield network.module(image), batch

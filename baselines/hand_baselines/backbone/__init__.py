@@ -1,0 +1,1 @@
+"""Backbones trained on HandSim, for the other models to start from."""
