@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hand_baselines import tensors
 from hand_bench import files
 from hand_bench.results import Result, Score
 
@@ -23,6 +24,8 @@ SHOWN = (
     ("recommended", "hand recall"),
 )
 SUBSETS = ("all", "SH", "IH")
+#: What the Hub files the models and worlds under.
+TASK, LIBRARY, TAGS = "keypoint-detection", "hand-bench", ("hand-pose-estimation", "3d-hand-pose")
 #: Beside weights: the floors' results on the same track.
 FLOORS_FILE = "floors.json"
 _FLOORS = (
@@ -65,7 +68,7 @@ def card(
     track = result.track["name"]
     depths = f" --root-depth {root_depth}" if root_depth else ""
     lines = [
-        *("---", "license: apache-2.0", "tags:", "- hand-pose-estimation", "---"),
+        *front_matter(model_metadata(name, record, result)),
         *(f"# {name}", "", title, ""),
         f"Trained for {record['minutes']:g} minutes ({record['steps']:,} steps, "
         f"{record['epochs']:.2f} epochs) on {_device(record)}, on {_procedural(data)}. "
@@ -109,6 +112,85 @@ def card(
     return "\n".join(lines)
 
 
+def plain_card(name: str, model: str, title: str) -> str:
+    """Return a card of a few lines: for weights that are saved without record and scores."""
+    use = f"`hand-bench baselines predict {name} --track TRACK -o preds.parquet`"
+    return "\n".join(
+        [*front_matter(plain_metadata(model)), f"# {name}", "", f"{title}.", "", use, ""]
+    )
+
+
+def model_metadata(name: str, record: Mapping[str, Any], result: Result) -> dict[str, Any]:
+    """Return what the Hub reads of a card: kind, data, and the scores as its ``model-index``."""
+    trained_on = record["data"]["dataset"]
+    published = {"datasets": [_dataset_id(trained_on)]} if _is_published(trained_on) else {}
+    return {
+        **plain_metadata(record["model"]),
+        **published,
+        "model-index": [{"name": name, "results": [_evaluation(result)]}],
+    }
+
+
+def plain_metadata(model: str) -> dict[str, Any]:
+    """Return what the Hub reads of a card of weights without record and scores."""
+    return {
+        "license": "apache-2.0",
+        "library_name": LIBRARY,
+        "pipeline_tag": TASK,
+        "tags": [*TAGS, model],
+    }
+
+
+def front_matter(metadata: Mapping[str, Any]) -> list[str]:
+    """Return metadata as the lines of YAML that a card begins with."""
+    return ["---", *_yaml(metadata), "---"]
+
+
+def _yaml(value: Any, indent: str = "") -> list[str]:
+    """Mappings, lists and scalars as YAML; PyYAML is not on every host that trains."""
+    lines = []
+    pairs = value.items() if isinstance(value, Mapping) else ((None, item) for item in value)
+    for key, item in pairs:
+        start = f"{indent}- " if key is None else f"{indent}{key}:"
+        if not isinstance(item, (Mapping, list, tuple)):
+            lines.append(f"{start.rstrip()} {json.dumps(item, ensure_ascii=False)}")
+        elif key is None:
+            first, *others = _yaml(item, indent + "  ")
+            lines += [start + first.lstrip(), *others]
+        else:
+            lines += [start, *_yaml(item, indent + ("  " if isinstance(item, Mapping) else ""))]
+    return lines
+
+
+def _evaluation(result: Result) -> dict[str, Any]:
+    """Return the shown scores in the form of the Hub's ``model-index``."""
+    track = result.track
+    metrics = [
+        {
+            "type": score.metric.lower().replace(" ", "-"),
+            "name": f"{score.metric} {score.subset} ({protocol}), {score.unit or '%'}",
+            "value": float(score.text().replace(",", "")),
+        }
+        for protocol, metric in SHOWN
+        for subset in SUBSETS
+        if (score := _find(result, protocol, metric, subset)) and score.value is not None
+    ]
+    data = {"type": _dataset_id(track["dataset"]), "name": track["name"], "split": track["split"]}
+    task = {"type": TASK, "name": "3D hand pose estimation"}
+    return {"task": task, "dataset": data, "metrics": metrics}
+
+
+def _is_published(dataset: str) -> bool:
+    """The project publishes HandSim's worlds; other datasets go by their names."""
+    return dataset.startswith("handsim")
+
+
+def _dataset_id(dataset: str) -> str:
+    from hand_baselines.hub import ORGANISATION
+
+    return f"{ORGANISATION}/{dataset}" if _is_published(dataset) else dataset
+
+
 def shareable(result: Result) -> Result:
     """Return a result without the places of files on the machine that made it."""
 
@@ -132,7 +214,7 @@ def write_card(
     folder = Path(folder)
     record = json.loads((folder / "record.json").read_text("utf-8"))
     result = Result.load(folder / "result.json")
-    size = (folder / "model.safetensors").stat().st_size
+    size = sum((folder / name).stat().st_size for name in tensors.names(folder))
     path = folder / "README.md"
     with files.replacing(path) as temporary:
         text = card(

@@ -17,6 +17,16 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(negative=()),
 )
+app.command(
+    "hand_baselines.hub_commands:baselines_get",
+    name="get",
+    help="Download weights from the Hugging Face Hub.",
+)
+app.command(
+    "hand_baselines.hub_commands:baselines_push",
+    name="push",
+    help="Send weights to a repository on the Hugging Face Hub.",
+)
 
 
 @app.command(name="ls")

@@ -15,7 +15,7 @@ from hand_baselines.prediction import predict, score
 from hand_baselines.runs import chosen_weights
 from hand_baselines.tables import open_table
 from hand_baselines.training import RECORD
-from hand_baselines.weights import load_weights, save_weights
+from hand_baselines.weights import load_weights, save_weights, seal
 from hand_bench import files
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.data import open_annotations
@@ -55,6 +55,7 @@ def ship(
     run, folder, known = Path(run), Path(folder), find_track(track)
     best = load_weights(chosen_weights(run))
     save_weights(folder, best.model, best.preset, best.network, best.facts, half=True)
+    seal(folder)
     for name in (RECORD, "log.csv"):
         with files.replacing(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)

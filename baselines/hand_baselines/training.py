@@ -218,7 +218,7 @@ def train(
             scores = _evaluate(job, plain, out, state)
             log.write({"step": state.step, "seconds": state.seconds, **scores})  # pyright: ignore
         elif chief:
-            save_weights(out / "last", job.model, job.preset, plain, job.facts)
+            save_weights(out / "last", job.model, job.preset, plain, job.facts, max_shard=None)
         state.evaluated = state.step
         save()
         accelerator.wait_for_everyone()
@@ -361,10 +361,10 @@ def _evaluate(job: Job, network: nn.Module, out: Path, state: State) -> dict[str
     assert job.evaluate is not None
     value, shown = job.evaluate(network.eval())
     network.train()
-    save_weights(out / "last", job.model, job.preset, network, job.facts)
+    save_weights(out / "last", job.model, job.preset, network, job.facts, max_shard=None)
     if value > state.best:
         state.best, state.best_step = value, state.step
-        save_weights(out / "best", job.model, job.preset, network, job.facts)
+        save_weights(out / "best", job.model, job.preset, network, job.facts, max_shard=None)
     return {"score": value, **shown}
 
 

@@ -51,6 +51,9 @@ CODES: dict[str, str] = {
     "HB302": "The selection leaves no sample, or the command does not fit the track.",
     "HB401": "A command needs an extra that is not installed.",
     "HB402": "A file cannot be written or read.",
+    "HB403": "The Hub cannot be reached, and what is asked for is not in its cache.",
+    "HB404": "The Hub has no such repository or revision, or it needs a token.",
+    "HB405": "A file from the Hub is not the one that was published.",
 }
 
 

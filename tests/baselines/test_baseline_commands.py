@@ -17,7 +17,7 @@ from hand_baselines.commands import app
 from hand_baselines.models import find_model
 from hand_baselines.runs import main as train_main
 from hand_baselines.svegonet.config import PRESETS, SVEgoNetConfig
-from hand_baselines.weights import save_weights
+from hand_baselines.weights import read_config, save_weights
 from hand_bench import cli
 from hand_bench.errors import BaselineError, DatasetError
 from hand_bench.results import Result
@@ -82,6 +82,7 @@ def test_a_run_is_shipped_with_its_scores_and_the_floors(mini_world, tiny_preset
     result = Result.load(folder / "result.json")
     names = {"model.safetensors", "config.json", "record.json", "log.csv", "result.json"}
     assert {path.name for path in folder.iterdir()} == names | {"README.md", "floors.json"}
+    assert set(read_config(folder)["sha256"]) == {"model.safetensors"}
     text = (folder / "README.md").read_text()
     assert "| this model | zero | mean-pose | nearest-box |" in text and "1 steps" in text
     assert result.score("MPJPE", "SH", "official").text() in text and "Nothing was learned" in text
@@ -147,7 +148,8 @@ def test_what_a_user_gets_wrong_is_named(mini_world, tmp_path, monkeypatch):
 def test_bare_hosts_need_no_command_line():
     code = (
         "import sys\n"
-        "for name in ('cyclopts', 'rich', 'platformdirs', 'ijson', 'yaml', 'matplotlib'):\n"
+        "for name in ('cyclopts', 'rich', 'platformdirs', 'ijson', 'yaml', 'matplotlib',\n"
+        "             'huggingface_hub'):\n"
         "    sys.modules[name] = None\n"
         "import hand_baselines.internet.train, hand_baselines.svegonet.predict\n"
         "import hand_baselines.runs, hand_baselines.prediction\n"

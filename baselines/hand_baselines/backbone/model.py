@@ -23,6 +23,7 @@ from hand_baselines.internet.model import (
     presence_loss,
 )
 from hand_baselines.internet.targets import InterNetTargets, make_targets
+from hand_baselines.pretrained import Pretrained
 from hand_baselines.resnet import STRIDE, ResNet
 from hand_bench.joint_sets import joint_set
 
@@ -42,7 +43,7 @@ class RegressorOutput(NamedTuple):
     presence: Tensor
 
 
-class Regressor(nn.Module):
+class Regressor(nn.Module, Pretrained):
     """The network; `backbone` is what other models take over."""
 
     #: Layers that learn faster: none.

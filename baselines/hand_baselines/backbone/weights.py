@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from hand_baselines.weights import load_weights, read_tensors
+from hand_baselines.tensors import read_file
+from hand_baselines.weights import load_weights
 from hand_bench import files
 from hand_bench.errors import BaselineError, Problem
 
@@ -50,7 +51,7 @@ def _read(where: str | Path) -> tuple[Mapping[str, Tensor], str]:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     try:
-        return read_tensors(path)
+        return read_file(path)
     except (OSError, ValueError) as error:
         raise BaselineError(Problem("HB402", str(path), f"cannot be read ({error}).")) from error
 

@@ -34,6 +34,7 @@ from hand_baselines.internet.targets import (
     make_targets,
     network_to_openpose,
 )
+from hand_baselines.pretrained import Pretrained
 from hand_baselines.resnet import ResNet
 from hand_bench.joint_sets import joint_set
 
@@ -83,7 +84,7 @@ class Decoded(NamedTuple):
     present: Tensor
 
 
-class InterNet(nn.Module):
+class InterNet(nn.Module, Pretrained):
     """The network; `PRESETS["paper"]` has 47,305,474 parameters."""
 
     #: Layers that learn faster (`training.Options.head_rate`).

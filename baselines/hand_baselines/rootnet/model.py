@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hand_baselines.crops import apply, as_float, invert
 from hand_baselines.heads import Upsampler, initialise, pooled, soft_argmax_2d
+from hand_baselines.pretrained import Pretrained
 from hand_baselines.resnet import ResNet
 from hand_baselines.rootnet.config import RootNetConfig
 from hand_bench.joint_sets import OPENPOSE
@@ -70,7 +71,7 @@ class DecodedRoots(NamedTuple):
     depth: Tensor
 
 
-class RootNet(nn.Module):
+class RootNet(nn.Module, Pretrained):
     """The network; `PRESETS["body"]` has 33,997,634 parameters, the released model's number."""
 
     mean: Tensor
