@@ -56,7 +56,8 @@ class PoseHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (batch, channels, h, w) to (batch, joints, bins, 8 h, 8 w)."""
-        flat = self.convolution(self.upsampler(features))
+        # Volumes are read along their voxels: laid out by pixels they would have to be copied.
+        flat = self.convolution(self.upsampler(features).contiguous())
         return flat.unflatten(1, (self.joints, self.bins))
 
 
@@ -152,48 +153,41 @@ def heatmap_errors(
 
 
 class _ExpectedBin(torch.autograd.Function):
-    """Expected bins as one matrix product with the voxels' coordinates.
+    """Expected bins from the profiles of the shares, and their gradient in one pass.
 
     Volumes are read and written as seldom as can be, in their own precision: what a loss on them
-    costs is memory traffic. In half precision the shares do not quite sum to one, so the sum is
-    a fourth column, by which the others are divided; and places are rounded to 0.4 % of their
-    distance from the middle.
+    costs is memory traffic. Sums are in single precision at least; in half precision the shares do
+    not quite sum to one, so profiles are divided by their sum.
     """
 
     @staticmethod
     def forward(ctx: Any, volumes: Tensor) -> Tensor:
-        shares = volumes.flatten(-3).softmax(dim=-1)
-        sums = shares @ _coordinates(volumes)
-        sums = sums.to(torch.promote_types(volumes.dtype, torch.float32))
-        total = sums[..., 3:]
-        centred = sums[..., :3] / total
-        ctx.save_for_backward(shares, centred, total)
-        ctx.shape = volumes.shape
-        return centred + _middle(volumes)
+        shares = volumes.flatten(-3).softmax(dim=-1).view(volumes.shape)
+        kind = torch.promote_types(volumes.dtype, torch.float32)
+        plane, z = shares.sum(dim=-3, dtype=kind), shares.sum(dim=(-2, -1), dtype=kind)
+        total = z.sum(dim=-1, keepdim=True)
+        profiles = (plane.sum(dim=-2), plane.sum(dim=-1), z)
+        expected = torch.stack([(p * _bins(p)).sum(dim=-1) for p in profiles], dim=-1) / total
+        ctx.save_for_backward(shares, expected, total)
+        return expected
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        shares, centred, total = ctx.saved_tensors
+        shares, expected, total = ctx.saved_tensors
         slope = gradients[0] / total
-        offset = -(slope * centred).sum(dim=-1, keepdim=True)
-        weights = torch.cat([slope, offset], dim=-1).to(shares.dtype)
-        along = weights @ _coordinates(shares.view(ctx.shape)).mT
-        return (along * shares).view(ctx.shape)
+        x, y, z = (
+            slope[..., k, None] * (_bins(expected, count) - expected[..., k, None])
+            for k, count in enumerate(shares.shape[-3:][::-1])
+        )
+        plane = (y[..., :, None] + x[..., None, :]).to(shares.dtype)
+        along = plane[..., None, :, :] + z[..., :, None, None].to(shares.dtype)
+        return along.mul_(shares)
 
 
-def _coordinates(volumes: Tensor) -> Tensor:
-    """Return x, y, z from the middle, and 1, of every voxel: (voxels, 4), as precise as volumes."""
-    ranges = [torch.arange(n, device=volumes.device) for n in volumes.shape[-3:]]
-    z, y, x = torch.meshgrid(*ranges, indexing="ij")
-    places = torch.stack([x, y, z], dim=-1) - _middle(volumes)
-    places = torch.cat([places, torch.ones_like(places[..., :1])], dim=-1)
-    return places.flatten(0, 2).to(volumes.dtype)
-
-
-def _middle(volumes: Tensor) -> Tensor:
-    """Return the middle bins x, y, z of volumes (..., depth, height, width)."""
-    sizes = torch.tensor(volumes.shape[-3:][::-1], device=volumes.device)
-    return (sizes - 1) / 2
+def _bins(like: Tensor, count: int | None = None) -> Tensor:
+    """Return 0, 1, 2, ... on a tensor's device, as precise; default: as many as its last axis."""
+    count = like.shape[-1] if count is None else count
+    return torch.arange(count, device=like.device, dtype=like.dtype)
 
 
 class _SquaredErrors(torch.autograd.Function):

@@ -37,6 +37,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from hand_baselines.memory import keep_memory
 from hand_baselines.models import Model
 from hand_baselines.resnet import channels_last, parameter_count
 from hand_baselines.samples import Order
@@ -194,6 +195,8 @@ def train(
     accelerator = accelerator or make_accelerator(options)
     if options.threads:
         torch.set_num_threads(options.threads)
+    if accelerator.device.type == "cpu":
+        keep_memory()
     parts, chief = accelerator.num_processes, accelerator.is_main_process
     optimizer = torch.optim.Adam(_groups(job.network, options), options.learning_rate)
     saved = _open_state(out, job, options, parts)
