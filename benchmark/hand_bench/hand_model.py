@@ -321,7 +321,7 @@ def _content(path: Path) -> Mapping[str, Any]:
             raise DatasetError(Problem("HB202", str(path), "is not there.")) from error
         except Exception as error:  # a damaged archive raises almost anything
             raise _damaged(path, f"cannot be read ({error}).") from error
-    content = unpickle.load(path)
+    content = unpickle.load(path)  # the restricted reader: nothing is executed
     if not isinstance(content, dict):
         raise _damaged(path, f"holds a {type(content).__name__}, not the arrays of a hand.")
     return content

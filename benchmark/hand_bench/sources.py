@@ -89,7 +89,7 @@ class PredictionSource:
             raise SubmissionError(self._damaged(done))
 
     def _damaged(self, done: int, error: Exception | None = None) -> Problem:
-        if isinstance(error, NotImplementedError):
+        if isinstance(error, NotImplementedError):  # pyarrow, of an encoding it cannot read
             cause, fix = _first_line(error), "`hand_bench.write_predictions` writes a plain file."
         else:
             cause = "Bytes that were lost or overwritten when it was copied?"

@@ -20,6 +20,8 @@ TOTAL = 16 << 30
 MEMBER = 8 << 30
 #: What is unpacked into memory as a whole at most; larger files are read in pieces.
 WHOLE = 2 << 30
+#: What zipfile raises for damage; NotImplementedError and RuntimeError are its words for a kind of
+#: compression it lacks, and for encrypted files.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError,
            ValueError, MemoryError)  # fmt: skip
 

@@ -57,7 +57,7 @@ def load(path: Path) -> dict[str, Any]:
     DatasetError
         HB203 for another form, or a pickle that would run code.
     """
-    content = unpickle.load(path)
+    content = unpickle.load(path)  # the restricted reader: nothing is executed
     if not isinstance(content, dict):
         raise DatasetError(damaged(path, "", f"it holds a {type(content).__name__}, not a dict"))
     bad = next((key for key in content if not isinstance(key, str)), None)

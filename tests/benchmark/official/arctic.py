@@ -191,7 +191,7 @@ def write_raw(data: Path, world: World, names: tuple[str, ...]) -> None:
 def save(path: Path, content: Any) -> Path:
     """Write a pickled dict as the official scripts do."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, content, allow_pickle=True)
+    np.save(path, content, allow_pickle=True)  # the official form; read by `unpickle` alone
     return path
 
 
