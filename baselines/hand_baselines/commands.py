@@ -92,10 +92,11 @@ def baselines_train(
     /,
     *,
     data: tuple[str, ...],
-    output: Output,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     preset: str = "small",
     steps: int | None = None,
     minutes: float | None = None,
+    epochs: float | None = None,
     images: Path | None = None,
     hands: Literal["all", "single", "interacting"] = "all",
     annotators: tuple[str, ...] = (),
@@ -121,11 +122,12 @@ def baselines_train(
     data
         Track whose dataset is trained on; give it again for several: the first one scores.
     output
-        Folder of the run; the same command goes on with a run that was interrupted.
+        Folder of the run; the same command goes on with a run that was interrupted. Default:
+        runs/NAME-PRESET.
     preset
         Configuration, and the options that go with it.
-    steps, minutes
-        When it ends; one of the two.
+    steps, minutes, epochs
+        When it ends; one of the three. Default: the preset's.
     images
         Folder of pictures; default: where the dataset was prepared.
     hands
@@ -152,6 +154,7 @@ def baselines_train(
     from hand_baselines import runs
     from hand_baselines.models import find_model
 
+    output = output or Path("runs") / f"{name}-{preset}"
     options: dict[str, Any] = runs.options_of(given)
     result = runs.run(
         find_model(name),

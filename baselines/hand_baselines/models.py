@@ -120,10 +120,17 @@ def _whole_pixels(config: Any) -> Box:
 
 
 #: InterNet's official schedule: Adam, a tenth after epochs 15 and 17 of 20.
-_PAPER = {"batch": 16, "learning_rate": 1e-4, "schedule": "steps", "drops": (0.75, 0.85)}
-#: What 20 minutes on a processor have time for: about two epochs of small steps.
+_PAPER = {
+    "epochs": 20.0,
+    "batch": 16,
+    "learning_rate": 1e-4,
+    "schedule": "steps",
+    "drops": (0.75, 0.85),
+}
+#: What 20 minutes on a processor have time for: some epochs of small steps.
 _SMALL = {
-    "batch": 8,
+    "minutes": 20.0,
+    "batch": 16,
     "learning_rate": 1e-3,
     "head_rate": 10.0,
     "schedule": "cosine",

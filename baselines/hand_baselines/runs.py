@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from hand_bench.data import DATASETS
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
+ENDS = ("steps", "minutes", "epochs")
 #: At most so many validation samples are predicted while training.
 VALIDATED = 512
 
@@ -84,7 +85,7 @@ def run(
         HB301, HB302, HB402: see `training.train`.
     """
     out, tracks = Path(out), [find_track(t) for t in ([data] if isinstance(data, str) else data)]
-    chosen = Options(**{**model.options.get(preset, {}), **options})
+    chosen = Options(**{**_usual(model, preset, options), **options})
     opened = [open_table(track, "train") for track in tracks]
     torch.manual_seed(chosen.seed)
     network = model.network_class()(model.preset(preset))
@@ -124,6 +125,14 @@ def score_run(
     result = score_predictions(path, track)
     result.save(out / "result.json")
     return result
+
+
+def _usual(model: Model, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the preset's options; without its end where another one is given."""
+    usual = dict(model.options.get(preset, {}))
+    if any(given.get(end) is not None for end in ENDS):
+        usual = {name: value for name, value in usual.items() if name not in ENDS}
+    return usual
 
 
 def chosen_weights(run: Path) -> Path:
@@ -207,7 +216,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(f"python -m hand_baselines.{name}.train")
     parser.add_argument("--data", required=True, nargs="+", help="tracks that are trained on")
     parser.add_argument("--preset", default="small")
-    parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
+    parser.add_argument("-o", "--output", type=Path, help="folder; default: runs/MODEL-PRESET")
     parser.add_argument("--images", type=Path, help="folder of pictures")
     parser.add_argument("--hands", choices=("all", "single", "interacting"), default="all")
     parser.add_argument("--annotators", nargs="*", default=())
@@ -219,7 +228,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--schedule", choices=("steps", "cosine"))
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"))
     given = vars(parser.parse_args(arguments))
-    out = given["output"]
+    out = given["output"] or Path("runs") / f"{name}-{given['preset']}"
     kept = ("images", "hands", "backbone_weights", "validated", "score")
     try:
         result = run(
@@ -239,5 +248,6 @@ def main(name: str, arguments: list[str] | None = None) -> None:
 _NUMBERS: dict[str, type] = {
     **dict.fromkeys(("steps", "batch", "warmup", "workers", "threads", "seed"), int),
     **dict.fromkeys(("save_every", "log_every", "evaluate_every"), int),
-    **dict.fromkeys(("minutes", "learning_rate", "head_rate", "clip", "augmentation"), float),
+    **dict.fromkeys(("minutes", "epochs", "learning_rate", "head_rate"), float),
+    **dict.fromkeys(("clip", "augmentation"), float),
 }

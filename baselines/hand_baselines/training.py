@@ -59,8 +59,8 @@ class Options:
 
     Attributes
     ----------
-    steps, minutes
-        When it ends; one of the two. Minutes do not count evaluations.
+    steps, minutes, epochs
+        When it ends; one of the three. Minutes do not count evaluations.
     batch
         Samples of a step, on each device.
     learning_rate, head_rate
@@ -91,6 +91,7 @@ class Options:
 
     steps: int | None = None
     minutes: float | None = None
+    epochs: float | None = None
     batch: int = 16
     learning_rate: float = 1e-4
     head_rate: float = 1.0
@@ -108,9 +109,9 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None):
-            problem = Problem("HB302", "training", "ends by steps or by minutes: give one of them.")
-            raise BaselineError(problem)
+        if sum(end is not None for end in (self.steps, self.minutes, self.epochs)) != 1:
+            what = "ends by steps, by minutes or by epochs: give one of them."
+            raise BaselineError(Problem("HB302", "training", what))
 
     def rate(self, step: int, total: int | None) -> float:
         """Return the learning rate of a step; `total` is not known before it is measured."""
@@ -200,7 +201,11 @@ def train(
     parts, chief = accelerator.num_processes, accelerator.is_main_process
     optimizer = torch.optim.Adam(_groups(job.network, options), options.learning_rate)
     saved = _open_state(out, job, options, parts)
-    state, window = State(total=options.steps), Window()
+    per_epoch = job.order.steps_per_epoch(options.batch * parts)
+    total = options.steps
+    if options.epochs is not None:
+        total = max(1, round(options.epochs * per_epoch))
+    state, window = State(total=total), Window()
     code = commit()  # what runs, not what is checked out when it ends
     network, optimizer = accelerator.prepare(channels_last(job.network.train()), optimizer)
     plain = accelerator.unwrap_model(network)
@@ -208,7 +213,6 @@ def train(
         state, window = _restore(saved, plain, optimizer, accelerator)
         state.resumed += 1
     log = Log(out, state.step) if chief else None
-    per_epoch = job.order.steps_per_epoch(options.batch * parts)
     due = options.evaluate_every or per_epoch
 
     def save() -> None:

@@ -138,8 +138,8 @@ def test_what_a_user_gets_wrong_is_named(mini_world, tmp_path, monkeypatch):
     given = ["--data", TRACK, "-o", tmp_path]
     with pytest.raises(BaselineError, match="Did you mean 'internet'"):
         run("train", "intrnet", *given, "--steps", 1)
-    with pytest.raises(BaselineError, match="by steps or by minutes"):
-        run("train", "internet", *given)
+    with pytest.raises(BaselineError, match="by steps, by minutes or by epochs"):
+        run("train", "internet", *given, "--steps", 1, "--epochs", 1)
     monkeypatch.setenv("HAND_BENCH_HOME", str(tmp_path))
     with pytest.raises(DatasetError, match="HB201"):
         run("train", "internet", *given, "--steps", 1)

@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
 pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselines]")
 
-from hand_baselines import tables, training
+from hand_baselines import runs, tables, training
 from hand_baselines.models import find_model
 from hand_baselines.training import Job, Options, train
 from hand_baselines.training_log import read_log
@@ -227,7 +227,7 @@ def test_minutes_become_steps_that_stay(mini_world, tiny_preset, tmp_path, monke
 
 def test_training_ends_by_steps_or_by_minutes():
     for given in ({}, {"steps": 3, "minutes": 1.0}):
-        with pytest.raises(BaselineError, match="by steps or by minutes"):
+        with pytest.raises(BaselineError, match="by steps, by minutes or by epochs"):
             Options(**given)
 
 
@@ -260,3 +260,13 @@ def test_both_pose_losses_learn_a_picture(mini_world, tiny_preset):
             optimizer.step()
             values.append(total.item())
         assert values[-1] < 0.6 * values[0], pose_loss
+
+
+def test_epochs_are_steps_of_whole_batches(mini_world, tiny_preset, tmp_path):
+    options = replace(OPTIONS, steps=None, epochs=0.1, evaluate_every=0)
+    job = make_job(options)
+    record = train(job, tmp_path, options)
+    assert record["steps"] == round(0.1 * (len(job.order.neighbours) // 2)) > 1
+    usual = runs._usual(find_model("internet"), "small", {})
+    assert usual["minutes"] == 20
+    assert "minutes" not in runs._usual(find_model("internet"), "small", {"steps": 3})
