@@ -270,3 +270,33 @@ def test_epochs_are_steps_of_whole_batches(mini_world, tiny_preset, tmp_path):
     usual = runs._usual(find_model("internet"), "small", {})
     assert usual["minutes"] == 20
     assert "minutes" not in runs._usual(find_model("internet"), "small", {"steps": 3})
+
+
+TWO = """
+import sys
+import torch
+torch.set_num_threads(1)
+from hand_baselines.internet import config
+config.PRESETS["tiny"] = config.InterNetConfig(
+    18, 0.125, input_size=32, bins=8, hidden=8, branch_hidden=16, sigma=1.0
+)
+from hand_baselines.runs import main
+main("internet", sys.argv[1:])
+"""
+
+
+def test_two_processes_share_the_batches_and_go_on(mini_world, tmp_path):
+    script, out = tmp_path / "two.py", tmp_path / "run"
+    script.write_text(TWO)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launcher += ["--standalone"]
+    given = [str(script), "--data", "handsim-interhand26m", "--preset", "tiny", "--workers", "0"]
+    given += ["--steps", "4", "--batch", "2", "--save-every", "2", "--no-score", "-o", str(out)]
+    cpu = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    for validated in ("0", "8"):  # the second one finds the first one's state, at its end
+        done = subprocess.run(
+            [*launcher, *given, "--validated", validated], env=cpu, capture_output=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+    record = json.loads((out / "record.json").read_text())
+    assert (record["devices"], record["steps"], record["resumed"]) == (2, 4, 1)
