@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,38 @@ from hand_bench.cli import console
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Looking:
+    """How weights look at a track.
+
+    Parameters
+    ----------
+    annotations
+        Annotations file; default: the prepared ones.
+    images
+        Folder of pictures; default: where the dataset was prepared.
+    root_depth
+        A RootNet's weights (folder or name), or its result file (.json): at these depths hands are
+        lifted. Default: at the mean depth of the training wrists.
+    left_root
+        Where the left wrist is seen from the right one: at the predicted difference of depths, or
+        (absolute) at the difference of the depths that `--root-depth` gives.
+    batch, workers, device
+        Samples at once, processes that read pictures, and what computes.
+    """
+
+    annotations: Path | None = None
+    images: Path | None = None
+    root_depth: str | None = None
+    left_root: Literal["relative", "absolute"] | None = None
+    batch: int = 32
+    workers: int = 1
+    device: str | None = None
+
+
+DEFAULT = Looking()
 app = App(
     name="baselines",
     help="Train, run and score the baseline models.",
@@ -176,18 +209,7 @@ def baselines_train(
 
 @app.command(name="predict")
 def baselines_predict(
-    name: str,
-    /,
-    *,
-    track: str,
-    output: Output,
-    annotations: Path | None = None,
-    images: Path | None = None,
-    root_depth: str | None = None,
-    left_root: Literal["relative", "absolute"] | None = None,
-    batch: int = 32,
-    workers: int = 1,
-    device: str | None = None,
+    name: str, /, *, track: str, output: Output, looking: Looking = DEFAULT
 ) -> None:
     """Answer a track; an interrupted prediction goes on where it stopped.
 
@@ -199,31 +221,16 @@ def baselines_predict(
         Name of the track.
     output
         Predictions file to write; with ``.json``, a RootNet's official result file.
-    annotations
-        Annotations file; default: the prepared ones.
-    images
-        Folder of pictures; default: where the dataset was prepared.
-    root_depth
-        A RootNet's weights (folder or name), or its result file (.json): at these depths hands are
-        lifted. Default: at the mean depth of the training wrists.
-    left_root
-        Where the left wrist is seen from the right one: at the predicted difference of depths, or
-        (absolute) at the difference of the depths that `--root-depth` gives.
-    batch, workers, device
-        Samples at once, processes that read pictures, and what computes.
     """
     from hand_baselines.prediction import predict, write_roots
     from hand_baselines.weights import load_weights
 
-    common: dict[str, Any] = {"annotations": annotations, "images": images, "device": device}
-    common |= {"batch": batch, "workers": workers}
+    options = asdict(looking)
     with console.progress_bar() as progress:
         if output.suffix == ".json":
-            rows = write_roots(name, track, output, progress=progress, **common)
+            rows = write_roots(name, track, output, progress=progress, **options)
         else:
-            depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
-            loaded = load_weights(name)
-            rows = predict(loaded, track, output, progress=progress, **depths, **common)
+            rows = predict(load_weights(name), track, output, progress=progress, **options)
     console.write(f"{output}: {rows:,} samples")
 
 
@@ -234,11 +241,7 @@ def baselines_eval(
     *,
     track: str,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    annotations: Path | None = None,
-    images: Path | None = None,
-    root_depth: str | None = None,
-    left_root: Literal["relative", "absolute"] | None = None,
-    workers: int = 1,
+    looking: Looking = DEFAULT,
     json: bool = False,
 ) -> None:
     """Predict a track and score the file.
@@ -251,12 +254,6 @@ def baselines_eval(
         Name of the track.
     output
         Where the predictions are kept; default: they are not.
-    annotations, images
-        Default: the prepared ones.
-    root_depth, left_root
-        As for `predict`.
-    workers
-        Processes that read pictures.
     json
         The result as JSON instead of lines.
     """
@@ -268,11 +265,9 @@ def baselines_eval(
 
     with tempfile.TemporaryDirectory() as folder, console.progress_bar() as progress:
         path = output or Path(folder) / f"{Path(name).name}.parquet"
-        options: dict[str, Any] = {"annotations": annotations, "progress": progress}
-        depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
-        fed: dict[str, Any] = {"images": images, "workers": workers}
-        predict(load_weights(name), track, path, **depths, **fed, **options)
-        result = score(path, find_track(track), **options)
+        predict(load_weights(name), track, path, progress=progress, **asdict(looking))
+        truth: Any = {"annotations": looking.annotations, "progress": progress}
+        result = score(path, find_track(track), **truth)
     if json:
         console.write_json(result.to_json())
     else:

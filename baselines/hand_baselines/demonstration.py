@@ -17,6 +17,7 @@ import numpy as np
 
 from hand_baselines.crop_task import CROPS
 from hand_baselines.pictures import Pictures
+from hand_baselines.tasks import given_options
 from hand_baselines.weights import Loaded
 from hand_bench import drawing
 from hand_bench.annotations import AnnotationBatch, Annotations, encode
@@ -100,7 +101,8 @@ def look(
     if task is not CROPS:
         what = "looks at more than one picture."
         raise BaselineError(Problem("HB302", loaded.model.name, what))
-    rows, known = AnnotationBatch(0, encode(columns)), task.known(loaded.model.name, options)
+    rows = AnnotationBatch(0, encode(columns))
+    known = given_options(loaded.model.name, options, task.options)
     said = task.answers(loaded, Annotations(path, {}), "/", **known).columns(rows)
     joints = np.stack([said[f"{side}_joints"] for side in HAND_SIDES], axis=1)
     sure = np.ones(count)

@@ -23,6 +23,7 @@ from hand_baselines.pictures import Pictures
 from hand_baselines.root_depths import NetworkDepths, root_depths
 from hand_baselines.rootnet.output_file import write_records
 from hand_baselines.samples import INPUTS, picture_root
+from hand_baselines.tasks import given_options
 from hand_baselines.weights import Loaded, load_weights
 from hand_bench import files
 from hand_bench.annotations import Annotations
@@ -86,7 +87,7 @@ def predict(
     """
     track, out, task = find_track(track), Path(out), loaded.model.task()
     task.require(track)
-    options = task.known(loaded.model.name, options)
+    options = given_options(loaded.model.name, options, task.options)
     files.require_writable(out)
     opened = annotations
     if not isinstance(opened, Annotations):
@@ -145,11 +146,18 @@ def write_roots(
     workers: int = 1,
     device: str | None = None,
     progress: Progress = quiet,
+    **options: Any,
 ) -> int:
     """Write the depths of a RootNet in the official form; return how many samples there are.
 
-    The arguments are those of `predict`; `where` are the RootNet's weights.
+    The arguments are those of `predict`, without options; `where` are the RootNet's weights.
+
+    Raises
+    ------
+    BaselineError
+        HB302 where options are given, or `where` is a result file already.
     """
+    given_options("a result file", options)
     track = find_track(track)
     CROPS.require(track)
     opened = open_annotations(track, annotations)

@@ -6,7 +6,7 @@ prediction in parts know nothing else of crops, clips or views.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -89,11 +89,14 @@ class Task:
             what = f"asks for something else than this model answers: {track.predicts}."
             raise BaselineError(Problem("HB302", track.name, what))
 
-    def known(self, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options that were given; HB302 for one that the task does not have."""
-        given = {name: value for name, value in options.items() if value is not None}
-        for name in given:
-            if name not in self.options:
-                flag = "--" + name.replace("_", "-")
-                raise BaselineError(Problem("HB302", flag, f"is nothing that {model} takes."))
-        return given
+
+def given_options(
+    taker: str, options: Mapping[str, Any], known: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the options that were given; HB302 for one that `taker` does not know."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in known:
+            flag = "--" + name.replace("_", "-")
+            raise BaselineError(Problem("HB302", flag, f"is nothing that {taker} takes."))
+    return given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
@@ -75,20 +75,19 @@ class InterNetConfig:
             )
 
 
-PRESETS = {
-    "paper": InterNetConfig(),
-    "small": InterNetConfig(
-        depth=SMALL_DEPTH,
-        width=SMALL_WIDTH,
-        input_size=SMALL_INPUT,
-        bins=32,
-        hidden=64,
-        branch_hidden=128,
-        sigma=1.25,
-        pose_loss="integral",
-        decoding="expected",
-    ),
+#: What `small` presets differ in.
+SMALL: dict[str, Any] = {
+    "depth": SMALL_DEPTH,
+    "width": SMALL_WIDTH,
+    "input_size": SMALL_INPUT,
+    "bins": 32,
+    "hidden": 64,
+    "branch_hidden": 128,
+    "sigma": 1.25,
+    "pose_loss": "integral",
+    "decoding": "expected",
 }
+PRESETS = {"paper": InterNetConfig(), "small": InterNetConfig(**SMALL)}
 
 
 def preset(name: str) -> InterNetConfig:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hand_baselines.internet.config import InterNetConfig
-from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
+from hand_baselines.internet.config import SMALL, InterNetConfig
+from hand_baselines.presets import find_preset
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,7 @@ class SVEgoNetConfig(InterNetConfig):
     wrist_in_view: bool = False
 
 
-PRESETS = {
-    "paper": SVEgoNetConfig(),
-    "small": SVEgoNetConfig(
-        depth=SMALL_DEPTH,
-        width=SMALL_WIDTH,
-        input_size=SMALL_INPUT,
-        bins=32,
-        hidden=64,
-        branch_hidden=128,
-        sigma=1.25,
-        pose_loss="integral",
-        decoding="expected",
-    ),
-}
+PRESETS = {"paper": SVEgoNetConfig(), "small": SVEgoNetConfig(**SMALL)}
 
 
 def preset(name: str) -> SVEgoNetConfig:
