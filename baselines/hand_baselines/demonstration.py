@@ -27,6 +27,8 @@ from hand_bench.joint_sets import HAND_SIDES
 
 #: The angle that an unknown camera sees along the longer side of its picture, degrees.
 ASSUMED_VIEW = 60.0
+#: From this probability on a hand is taken to be there.
+THERE = 0.5
 BOX_COLOURS = ("#ffffff", "#66ccee", "#ccbb44", "#ee6677")
 
 
@@ -49,11 +51,11 @@ class Found:
     scores: np.ndarray
 
     def line(self) -> str:
-        """Return a sentence: which hands, how far away."""
-        hands = [
-            f"{side} {score:.0%}, wrist {joints[0, 2] / 10:.0f} cm away"
-            for side, score, joints in zip(HAND_SIDES, self.scores, self.joints, strict=True)
-        ]
+        """Return a sentence: how probable each hand is, and how far away those that are there."""
+        hands = []
+        for side, score, joints in zip(HAND_SIDES, self.scores, self.joints, strict=True):
+            away = f", wrist {joints[0, 2] / 10:.0f} cm away" if score >= THERE else ""
+            hands.append(f"{side} hand {score:.0%}{away}")
         return "; ".join(hands)
 
 
@@ -132,7 +134,7 @@ def draw(
     for number, one in enumerate(found):
         _draw_box(flat, one.box, BOX_COLOURS[number % len(BOX_COLOURS)])
         for joints, score in zip(one.joints, one.scores, strict=True):
-            if score >= 0.5:
+            if score >= THERE:
                 spots = project(joints[None].astype(float), K[None])[0]
                 drawing.draw_hand_2d(flat, spots, width=1.8, outline="#00000080")
                 drawing.draw_hand_3d(space, joints)

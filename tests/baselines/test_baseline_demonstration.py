@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines
 Image = pytest.importorskip("PIL.Image", reason="pillow is not installed: .[sim]")
 
 from hand_baselines.commands import app
-from hand_baselines.demonstration import look
+from hand_baselines.demonstration import Found, look
 from hand_baselines.models import find_model
 from hand_baselines.weights import load_weights, save_weights
 from hand_bench.errors import BaselineError, DatasetError
@@ -52,7 +52,10 @@ def test_hands_are_found_in_their_box(tiny, picture):
 def test_depths_follow_the_camera_that_is_assumed(tiny, picture):
     (found,) = look(load_weights(tiny), picture)
     assert found.box.tolist() == [0, 0, 80, 60]
-    assert "right " in found.line() and "cm away" in found.line()
+    assert found.line().startswith("right hand ")
+    sure = Found(found.box, found.joints, np.array([0.9, 0.1]))
+    away = round(float(found.joints[0, 0, 2]) / 10)
+    assert sure.line() == f"right hand 90%, wrist {away} cm away; left hand 10%"
 
 
 def test_the_command_draws_and_says_what_it_found(tiny, picture, tmp_path, capsys):

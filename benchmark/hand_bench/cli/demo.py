@@ -11,6 +11,9 @@ from cyclopts import Parameter
 
 from hand_bench.cli import console, outer
 
+#: Shipped weights that take part where torch is installed, and those that give their depths.
+BASELINE, ROOT_DEPTH = "internet-small", "rootnet-small"
+
 
 def demo(
     *, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("hand-bench-demo")
@@ -37,6 +40,9 @@ def demo(
         f"{counts['sequences']} sequences, {counts['subjects']} people: {manifest['root']}"
     )
     results = {name: evaluate(paths[name], track=track) for name in ("good", "worse")}
+    trained = _baseline(output / f"{BASELINE}.parquet", track)
+    if trained is not None:
+        results[BASELINE] = evaluate(trained, track=track)
     for name, result in results.items():
         result.save(output / f"{name}.json")
     console.write(f"\n2. hand-bench evaluate {paths['good']} --track {track}\n")
@@ -50,9 +56,28 @@ def demo(
         console.write(str(error))
     console.write(f"\n5. hand-bench diagnose {paths['metres']} --track {track}\n")
     console.write(diagnose(paths["metres"], track=track).summary)
+    if trained is not None:
+        console.write(f"\n6. hand-bench baselines eval {BASELINE} --track {track}\n")
+        score.print_result(results[BASELINE])
     console.write("\nLook at:")
     for path in (*_pictures(output, track, results, paths["good"]), output / "good.json"):
         console.write(f"  {path}")
+
+
+def _baseline(path: Path, track: str) -> Path | None:
+    """Let shipped weights answer; None where torch or the repository's weights are not there."""
+    from hand_bench.errors import HandBenchError
+
+    baselines = outer.load("baselines")
+    if baselines is None:
+        return None
+    given = ["predict", BASELINE, "--track", track, "--root-depth", ROOT_DEPTH]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # the file is named below
+            baselines([*given, "--workers", "0", "--output", str(path)])
+    except (ImportError, HandBenchError):
+        return None
+    return path
 
 
 def _pictures(output: Path, track: str, results: dict, good: Path) -> list[Path]:
