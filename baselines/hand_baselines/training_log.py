@@ -132,7 +132,7 @@ def plot(out: str | Path, rows: list[dict[str, Any]]) -> Path | None:
         other.plot(x, y, "k.--", label="validation score")
         other.set(ylabel="validation score")
     if names:
-        axes.legend(loc="upper right")
+        figure.legend(loc="outside upper center", ncols=len(names) + 1)
     path = Path(out) / "loss.png"
     with files.replacing(path) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
