@@ -17,6 +17,8 @@ SHOWN = (
     ("official", "MPJPE"),
     ("official", "MRRPE"),
     ("official", "handedness accuracy"),
+    ("toolkit", "MPJPE"),
+    ("wildhands", "MRRPE"),
     ("recommended", "AUC(0-50)"),
     ("recommended", "MPJPE"),
     ("recommended", "PA-MPJPE"),
