@@ -128,7 +128,7 @@ class HTT(nn.Module, Pretrained):
         self.train()
 
     def train(self, mode: bool = True) -> HTT:
-        """Set the mode; the statistics of batch normalisation stay as they are, its scale learns."""
+        """Set the mode; the statistics of batch normalisation never change, its scale learns."""
         super().train(mode)
         for module in self.backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -304,7 +304,7 @@ def _cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def read(joints: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
-    """Read raw a, b, c (..., joints, 3): pixels (..., joints, 2) and depths (..., joints) in metres.
+    """Read raw a, b, c (..., joints, 3): pixels (..., joints, 2) and depths (..., joints), m.
 
     ``u = 100 a + 240``, ``v = 100 b + 135``, ``Z = fx c / 10000 + 0.4``; `focal` is fx (...).
     """

@@ -53,9 +53,7 @@ class _Layer(nn.Module):
     def forward(self, sequence: Tensor, places: Tensor, hidden: Tensor) -> Tensor:
         values = self.norm1(sequence)
         asked = values + places
-        mixed, _ = self.attention(
-            asked, asked, values, key_padding_mask=hidden, need_weights=False
-        )
+        mixed, _ = self.attention(asked, asked, values, key_padding_mask=hidden, need_weights=False)
         sequence = sequence + mixed
         return sequence + self.linear2(functional.relu(self.linear1(self.norm2(sequence))))
 
