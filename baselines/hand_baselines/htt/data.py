@@ -55,6 +55,8 @@ class TrainingClips(Dataset):
     | K | (frames, 3, 3) | intrinsics of the picture of 480 x 270, as it is shifted |
     | object, action | () | class, -1 where it is not known |
 
+    All clips are as long as the longest one.
+
     Parameters
     ----------
     parts
@@ -76,6 +78,7 @@ class TrainingClips(Dataset):
     ):
         self.tables = [(table, pictures) for table, pictures, _ in parts]
         self.clips = [(k, clip) for k, (_, _, clips) in enumerate(parts) for clip in clips]
+        self.longest = max((len(clip.rows) for _, clip in self.clips), default=0)
         self.config, self.ranges, self.seed = config, ranges, seed
 
     def __len__(self) -> int:
@@ -98,7 +101,7 @@ class TrainingClips(Dataset):
         return {name: torch.from_numpy(np.asarray(value)) for name, value in made.items()}
 
     def _empty(self, label: int) -> dict[str, np.ndarray]:
-        frames, (width, height) = self.config.clip, self.config.picture_size
+        frames, (width, height) = self.longest, self.config.picture_size
         shows = self.config.shows
         thing = shows.object_of[label] if label >= 0 else -1
         return {
