@@ -152,6 +152,7 @@ _HTT_SMALL = {
     "minutes": 20.0,
     "batch": 4,
     "learning_rate": 5e-4,
+    "head_rate": 10.0,
     "schedule": "cosine",
     "warmup": 50,
     "augmentation": 0.3,

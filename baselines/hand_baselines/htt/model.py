@@ -207,9 +207,9 @@ class HTT(nn.Module, Pretrained):
         """Return the four terms, weighted (see the function `losses`)."""
         return losses(output, targets, self.config)
 
-    def decode(self, joints: Tensor, K: Tensor) -> Tensor:
-        """Return joints in camera space, mm (see the function `decode`)."""
-        return decode(joints, K, self.config.lens)
+    def decode(self, output: HTTOutput | Poses, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return joints in camera space, mm, with the batch's K (see the function `decode`)."""
+        return decode(output.joints, batch["K"], self.config.lens)
 
 
 class _ActionInputs(nn.Module):

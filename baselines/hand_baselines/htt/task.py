@@ -145,8 +145,9 @@ class ClipAnswers:
         joints = np.full((len(rows), len(hands), 21, 3), np.nan, np.float32)
         for part, (features, K) in zip(parts, self._features(parts), strict=True):
             valid = torch.ones(1, len(part), dtype=torch.bool, device=self.device)
-            raw = self.network.poses(features[None], valid).joints[0]
-            found = self.network.decode(raw, K).unflatten(1, (len(hands), 21)).cpu().numpy()
+            poses = self.network.poses(features[None], valid)
+            found = self.network.decode(poses, {"K": K[None]})[0]
+            found = found.unflatten(1, (len(hands), 21)).cpu().numpy()
             wanted = asked[part] >= 0
             joints[asked[part][wanted]] = found[wanted]
             done += int(wanted.sum())
@@ -186,8 +187,8 @@ class ClipAnswers:
 
     def _windows(self) -> list[np.ndarray]:
         """Return the rows of each window of all videos: every frame is in one of them."""
-        clips = None if self.clips is None else whole(self.clips, _CLIPS)
-        videos = Recordings(self.frames).videos(clips)
+        known = None if self.clips is None else whole(self.clips, _CLIPS)
+        videos = Recordings(self.frames).videos(known)
         size = self.network.config.window
         return [
             part for video in videos for clip in self._cut(video) for part in windows(clip, size)
@@ -249,12 +250,13 @@ def answers(
     network = loaded.network
     assert isinstance(network, HTT)
     require_taxonomy(network.config, opened)
-    frames, clips = frames_and_clips(opened)
+    frames, videos = frames_and_clips(opened)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     module = channels_last(network.to(place).eval())
     assert isinstance(module, HTT)
     pictures = Pictures(picture_root(frames, images))
-    return ClipAnswers(module, place, frames, clips, opened is clips, pictures, batch, workers)
+    acting = opened is videos
+    return ClipAnswers(module, place, frames, videos, acting, pictures, batch, workers)
 
 
 def fits(track: Track) -> bool:
