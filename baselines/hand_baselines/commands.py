@@ -127,6 +127,7 @@ def baselines_train(
     data: tuple[str, ...],
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     preset: str = "small",
+    config: tuple[str, ...] = (),
     steps: int | None = None,
     minutes: float | None = None,
     epochs: float | None = None,
@@ -159,6 +160,8 @@ def baselines_train(
         runs/NAME-PRESET.
     preset
         Configuration, and the options that go with it.
+    config
+        NAME=VALUE: what differs from it, as `show` lists it; again for more.
     steps, minutes, epochs
         When it ends; one of the three. Default: the preset's.
     images
@@ -200,6 +203,7 @@ def baselines_train(
         backbone_weights=backbone_weights,
         validated=runs.VALIDATED if validated is None else validated,
         score=not no_score,
+        config=config,
         **options,
     )
     if result is not None:
@@ -395,7 +399,7 @@ def baselines_bench(
     device
         cpu, cuda, ...; default: the best one.
     data
-        Also measure how fast pictures of this track become training crops.
+        Also measure how fast pictures of this track become training samples.
     workers
         Processes that read pictures, one row for each number.
     json
@@ -423,5 +427,5 @@ def baselines_bench(
         table.add_row(row["precision"], *cells)
     console.out().print(table)
     for row in found.get("loading", ()):
-        said = f"{row['images_per_second']:,.0f} pictures/s become crops"
+        said = f"{row['samples_per_second']:,.0f} samples/s are made of pictures"
         console.write(f"{said} with {row['workers']} workers")

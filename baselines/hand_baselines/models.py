@@ -41,7 +41,7 @@ class Model:
     network, config
         Names of its classes.
     box
-        Config -> the square box of a box.
+        Config -> the square box of a box; none: it looks at no crops.
     ranges
         How far random views go in training.
     clipped
@@ -63,8 +63,8 @@ class Model:
     package: str
     network: str
     config: str
-    box: Callable[[Any], Box]
-    ranges: Ranges | None
+    box: Callable[[Any], Box] | None = None
+    ranges: Ranges | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ("boxes:standard", "root_depth:none")
     clipped: bool = False
@@ -102,6 +102,7 @@ class Model:
 
         With `augmentation` views are random; it is a factor on shifts, scales and turns.
         """
+        assert self.box is not None, f"{self.name} looks at no crops"
         ranges = self.ranges
         if augmentation is None:
             ranges = None
@@ -136,6 +137,26 @@ _SMALL = {
     "schedule": "cosine",
     "warmup": 100,
     "augmentation": 0.3,
+}
+#: HTT's: Adam, halved after epochs 15 and 30 of 45.
+_HTT_PAPER = {
+    "epochs": 45.0,
+    "batch": 2,
+    "learning_rate": 3e-5,
+    "schedule": "steps",
+    "drops": (1 / 3, 2 / 3),
+    "fall": 0.5,
+    "warmup": 0,
+}
+_HTT_SMALL = {
+    "minutes": 20.0,
+    "batch": 4,
+    "learning_rate": 5e-4,
+    "head_rate": 10.0,
+    "schedule": "cosine",
+    "warmup": 50,
+    "augmentation": 0.3,
+    "evaluate_every": 200,
 }
 MODELS: dict[str, Model] = {
     model.name: model
@@ -183,6 +204,19 @@ MODELS: dict[str, Model] = {
             _square,
             INTERNET,
             {"small": {**_SMALL, "batch": 32}},
+        ),
+        Model(
+            "htt",
+            "HTT: hand poses and the action of an egocentric video (Wen et al., CVPR 2023)",
+            "hand_baselines.htt",
+            "HTT",
+            "HTTConfig",
+            options={
+                **dict.fromkeys(("paper", "paper-fpha"), _HTT_PAPER),
+                **dict.fromkeys(("small", "small-fpha"), _HTT_SMALL),
+            },
+            facts=(),
+            kind="hand_baselines.htt.task:CLIPS",
         ),
     )
 }

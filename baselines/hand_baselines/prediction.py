@@ -207,7 +207,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--annotations", type=Path, help="default: the prepared ones")
     parser.add_argument("--images", type=Path, help="folder of pictures")
     parser.add_argument("--root-depth", help="weights of a rootnet, or its result file (.json)")
-    parser.add_argument("--left-root", choices=("relative", "absolute"), default="relative")
+    parser.add_argument("--left-root", choices=("relative", "absolute"))
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device")

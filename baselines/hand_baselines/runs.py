@@ -23,6 +23,7 @@ from hand_baselines.backbone.weights import start_from
 from hand_baselines.models import Model, find_model
 from hand_baselines.prediction import answers_table, declaration, predict
 from hand_baselines.prediction import score as score_predictions
+from hand_baselines.presets import changed
 from hand_baselines.samples import (
     Hands,
 )
@@ -51,6 +52,7 @@ def run(
     backbone_weights: str | Path | None = None,
     validated: int = VALIDATED,
     score: bool = True,
+    config: Sequence[str] = (),
     **options: Any,
 ) -> Result | None:
     """Train on a track's training data, and score the best weights on the track.
@@ -74,6 +76,8 @@ def run(
         Validation samples while training; 0: none, the last weights are the best.
     score
         Whether the track is predicted and scored at the end.
+    config
+        What differs from the preset's configuration: "window=1" (see `presets.changed`).
     options
         Of training, where they differ from the preset's (`training.Options`).
 
@@ -88,7 +92,7 @@ def run(
     chosen = Options(**{**_usual(model, preset, options), **options})
     opened = [open_table(track, "train") for track in tracks]
     torch.manual_seed(chosen.seed)
-    network = model.network_class()(model.preset(preset))
+    network = model.network_class()(changed(model.preset(preset), config))
     initial = "random" if backbone_weights is None else start_from(network, backbone_weights)
     chosen_data: dict[str, Any] = {"hands": hands, "annotators": annotators}
     varied: dict[str, Any] = {"augmentation": chosen.augmentation, "seed": chosen.seed}
@@ -199,7 +203,7 @@ def _rank(result: Result, metric: str | None) -> float:
 def _shown(result: Result) -> dict[str, float]:
     """Return what the log of a training shows of a result."""
     values = {score.metric: score.value for score in result if score.subset == "all"}
-    wanted = ("MPJPE", "MRRPE", "handedness accuracy")
+    wanted = ("MPJPE", "MRRPE", "handedness accuracy", "accuracy")
     return {name: value for name in wanted if (value := values.get(name)) is not None}
 
 
@@ -216,6 +220,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(f"python -m hand_baselines.{name}.train")
     parser.add_argument("--data", required=True, nargs="+", help="tracks that are trained on")
     parser.add_argument("--preset", default="small")
+    parser.add_argument("--config", nargs="*", default=(), metavar="NAME=VALUE")
     parser.add_argument("-o", "--output", type=Path, help="folder; default: runs/MODEL-PRESET")
     parser.add_argument("--images", type=Path, help="folder of pictures")
     parser.add_argument("--hands", choices=("all", "single", "interacting"), default="all")
@@ -229,7 +234,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"))
     given = vars(parser.parse_args(arguments))
     out = given["output"] or Path("runs") / f"{name}-{given['preset']}"
-    kept = ("images", "hands", "backbone_weights", "validated", "score")
+    kept = ("images", "hands", "backbone_weights", "validated", "score", "config")
     try:
         result = run(
             find_model(name),

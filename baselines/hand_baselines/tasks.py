@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -55,6 +56,11 @@ class Answers(Protocol):
         ...
 
 
+def crops_of(config: Any, count: int) -> tuple[Tensor, ...]:
+    """Return random square crops, as many as asked for."""
+    return (torch.rand(count, 3, config.input_size, config.input_size),)
+
+
 @dataclass(frozen=True)
 class Task:
     """What a kind of model does with data.
@@ -74,6 +80,8 @@ class Task:
         Batch -> what the network is called with.
     options
         Names of options that `answers` takes besides.
+    example
+        (config, number of pictures) -> what its network is called with, at random (`timing`).
     """
 
     training_set: Callable[..., TrainingSet]
@@ -82,6 +90,7 @@ class Task:
     read: tuple[str, ...]
     fed: Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
     options: tuple[str, ...] = ()
+    example: Callable[[Any, int], tuple[Tensor, ...]] = crops_of
 
     def require(self, track: Track) -> None:
         """Raise HB302 where a track asks for something else."""

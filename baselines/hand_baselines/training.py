@@ -70,7 +70,7 @@ class Options:
     augmentation
         Factor on the shifts, scales and turns of random views.
     schedule
-        "steps": a tenth at each of `drops` (parts of the training); "cosine": falls to 0.
+        "steps": times `fall` at each of `drops` (parts of the training); "cosine": falls to 0.
     warmup
         Steps over which the rate rises to its full value.
     clip
@@ -98,6 +98,7 @@ class Options:
     augmentation: float = 1.0
     schedule: Literal["steps", "cosine"] = "steps"
     drops: tuple[float, ...] = (0.75, 0.85)
+    fall: float = 0.1
     warmup: int = 50
     clip: float = 0.0
     precision: Literal["no", "fp16", "bf16"] = "no"
@@ -119,7 +120,7 @@ class Options:
         part = step / total if total else 0.0
         if self.schedule == "cosine":
             return self.learning_rate * rise * (1 + math.cos(math.pi * part)) / 2
-        return self.learning_rate * rise * 0.1 ** sum(part >= drop for drop in self.drops)
+        return self.learning_rate * rise * self.fall ** sum(part >= drop for drop in self.drops)
 
 
 @dataclass

@@ -93,3 +93,49 @@ def tiny_preset(monkeypatch):
     )
     monkeypatch.setitem(config.PRESETS, "tiny", tiny)
     return tiny
+
+
+@pytest.fixture(scope="session")
+def _clips_home(tmp_path_factory):
+    from hand_bench.sim.making import make
+
+    home = tmp_path_factory.mktemp("videos")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HAND_BENCH_HOME", str(home))
+        for world in ("handsim-h2o-pose", "handsim-fpha-pose"):
+            make(world, size="mini", workers=1)
+    return home
+
+
+@pytest.fixture
+def mini_clips(_clips_home, monkeypatch):
+    """The data folder with HandSim's look-alikes of H2O and FPHA, size mini."""
+    monkeypatch.setenv("HAND_BENCH_HOME", str(_clips_home))
+    return _clips_home
+
+
+@pytest.fixture
+def tiny_htt(monkeypatch):
+    """Presets "tiny" and "tiny-fpha" of HTT: a network of milliseconds."""
+    from dataclasses import replace
+
+    from hand_baselines.htt import config
+
+    tiny = config.HTTConfig(
+        width=0.125,
+        picture_size=(64, 36),
+        pooling="flat",
+        reduced=4,
+        tokens=16,
+        heads=2,
+        layers=1,
+        feedforward=16,
+        window=4,
+        clip=16,
+        offsets=4,
+        chunk=8,
+        checkpoint=False,
+    )
+    monkeypatch.setitem(config.PRESETS, "tiny", tiny)
+    monkeypatch.setitem(config.PRESETS, "tiny-fpha", replace(tiny, taxonomy="fpha"))
+    return tiny

@@ -152,6 +152,7 @@ def test_bare_hosts_need_no_command_line():
         "             'huggingface_hub'):\n"
         "    sys.modules[name] = None\n"
         "import hand_baselines.internet.train, hand_baselines.svegonet.predict\n"
+        "import hand_baselines.htt.train, hand_baselines.htt.predict, hand_baselines.htt.task\n"
         "import hand_baselines.runs, hand_baselines.prediction\n"
         "hand_baselines.internet.train.main(['--help'])\n"
     )
