@@ -182,6 +182,9 @@ def baselines_predict(
     images: Path | None = None,
     root_depth: str | None = None,
     left_root: Literal["relative", "absolute"] | None = None,
+    start: str | None = None,
+    rounds: int | None = None,
+    triangulation: Literal["ransac", "algebraic"] | None = None,
     batch: int = 32,
     workers: int = 1,
     device: str | None = None,
@@ -206,6 +209,13 @@ def baselines_predict(
     left_root
         Where the left wrist is seen from the right one: at the predicted difference of depths, or
         (absolute) at the difference of the depths that `--root-depth` gives.
+    start
+        Models of several views: weights of the 2D network whose hands a MVExoNet starts from.
+        Default: it starts from the boxes.
+    rounds
+        How often a MVExoNet looks: 3 rounds are R3.
+    triangulation
+        Whether joints come from the views that agree (ransac), or from all by their confidence.
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
@@ -218,9 +228,10 @@ def baselines_predict(
         if output.suffix == ".json":
             rows = write_roots(name, track, output, progress=progress, **common)
         else:
-            depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+            chosen: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+            chosen |= {"start": start, "rounds": rounds, "triangulation": triangulation}
             loaded = load_weights(name)
-            rows = predict(loaded, track, output, progress=progress, **depths, **common)
+            rows = predict(loaded, track, output, progress=progress, **chosen, **common)
     console.write(f"{output}: {rows:,} samples")
 
 
@@ -235,6 +246,9 @@ def baselines_eval(
     images: Path | None = None,
     root_depth: str | None = None,
     left_root: Literal["relative", "absolute"] | None = None,
+    start: str | None = None,
+    rounds: int | None = None,
+    triangulation: Literal["ransac", "algebraic"] | None = None,
     workers: int = 1,
     json: bool = False,
 ) -> None:
@@ -250,7 +264,7 @@ def baselines_eval(
         Where the predictions are kept; default: they are not.
     annotations, images
         Default: the prepared ones.
-    root_depth, left_root
+    root_depth, left_root, start, rounds, triangulation
         As for `predict`.
     workers
         Processes that read pictures.
@@ -266,9 +280,10 @@ def baselines_eval(
     with tempfile.TemporaryDirectory() as folder, console.progress_bar() as progress:
         path = output or Path(folder) / f"{Path(name).name}.parquet"
         options: dict[str, Any] = {"annotations": annotations, "progress": progress}
-        depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+        chosen: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+        chosen |= {"start": start, "rounds": rounds, "triangulation": triangulation}
         fed: dict[str, Any] = {"images": images, "workers": workers}
-        predict(load_weights(name), track, path, **depths, **fed, **options)
+        predict(load_weights(name), track, path, **chosen, **fed, **options)
         result = score(path, find_track(track), **options)
     if json:
         console.write_json(result.to_json())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -55,6 +56,11 @@ class Answers(Protocol):
         ...
 
 
+def one_crop(config: Any, count: int) -> tuple[Tensor]:
+    """Return random crops."""
+    return (torch.rand(count, 3, config.input_size, config.input_size),)
+
+
 @dataclass(frozen=True)
 class Task:
     """What a kind of model does with data.
@@ -74,14 +80,17 @@ class Task:
         Batch -> what the network is called with.
     options
         Names of options that `answers` takes besides.
+    example
+        (config, count) -> random samples as networks are called with them, to measure them.
     """
 
     training_set: Callable[..., TrainingSet]
     answers: Callable[..., Answers]
     fits: Callable[[Track], bool]
     read: tuple[str, ...]
-    fed: Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
+    fed: Callable[[Mapping[str, Tensor]], tuple[Any, ...]]
     options: tuple[str, ...] = ()
+    example: Callable[[Any, int], tuple[Any, ...]] = one_crop
 
     def require(self, track: Track) -> None:
         """Raise HB302 where a track asks for something else."""

@@ -18,9 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from hand_baselines.models import Model
-from hand_baselines.pictures import Pictures
 from hand_baselines.resnet import parameter_count
-from hand_baselines.samples import HandCrops, Order, picture_root, read_table
 from hand_baselines.tables import open_table
 from hand_baselines.training import device_name
 from hand_bench.tracks import find_track
@@ -39,12 +37,11 @@ def measure_loading(
     Every row is `BATCHES` batches after the first one of each worker.
     """
     opened = open_table(find_track(track), "train")
-    table = read_table(opened)
-    pictures = Pictures(picture_root(opened))
-    data = HandCrops(table, pictures, model.crops(model.preset(preset), 1.0))
+    config = model.preset(preset)
+    data, order, _ = model.task().training_set(model, config, [opened])
     rows = []
     for count in workers:
-        batches = Order.of(table).batches(batch, 0, sys.maxsize)
+        batches = order.batches(batch, 0, sys.maxsize)
         ready = iter(DataLoader(data, batch_sampler=batches, num_workers=count))  # pyright: ignore
         for _ in range(max(count, 1)):
             next(ready)
@@ -84,14 +81,17 @@ def measure(
         torch.set_num_threads(threads)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = model.network_class()(model.preset(preset)).to(place).eval()
-    side = model.preset(preset).input_size
+    example = model.task().example
+
+    def samples(count: int) -> tuple[Any, ...]:
+        return _moved(example(model.preset(preset), count), place)
+
     with FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 3, side, side, device=place))
+        network(*samples(1))
     rows = []
     for precision in precisions:
         for size in batches:
-            images = torch.rand(size, 3, side, side, device=place)
-            seconds = _median(network, images, PRECISIONS[precision])
+            seconds = _median(network, samples(size), place, PRECISIONS[precision])
             rows.append(
                 {
                     "precision": precision,
@@ -109,15 +109,24 @@ def measure(
     }
 
 
-def _median(network: torch.nn.Module, images: torch.Tensor, kind: torch.dtype) -> float:
-    place = images.device
+def _moved(values: Any, place: torch.device) -> Any:
+    """Bring tensors, also those inside of tuples, to a device."""
+    if isinstance(values, torch.Tensor):
+        return values.to(place)
+    parts = [_moved(value, place) for value in values]
+    return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
+
+
+def _median(
+    network: torch.nn.Module, samples: tuple[Any, ...], place: torch.device, kind: torch.dtype
+) -> float:
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     times = []
     for _ in range(WARM + PASSES):
         start = time.perf_counter()
         with torch.autocast(place.type, kind, enabled=kind != torch.float32):
-            network(images)
+            network(*samples)
         if place.type == "cuda":
             torch.cuda.synchronize(place)
         times.append(time.perf_counter() - start)

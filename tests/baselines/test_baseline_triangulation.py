@@ -50,7 +50,7 @@ def test_two_cameras_by_hand():
     # (100, 50, 1000): x / z = 0.1, y / z = 0.05; then (0, 50 / 900).
     points = np.array([[[10.0, 5]], [[0, 100 * 50 / 900]]])
     assert np.allclose(triangulate(points, P), [[100, 50, 1000]])
-    off = points + [[[3, 4]], [[0, 0]]]
+    off = points + np.array([[[3, 4]], [[0, 0]]])
     errors = reprojection_errors(np.array([[100.0, 50, 1000]]), off, P)
     assert np.allclose(errors, [[5], [0]])
     assert mean_errors(errors, np.array([[True], [True]])) == pytest.approx(2.5)
