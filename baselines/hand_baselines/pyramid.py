@@ -35,7 +35,10 @@ class EfficientNet(nn.Module):
     def __init__(self, name: str):
         super().__init__()
         try:
-            from transformers import EfficientNetConfig, EfficientNetModel
+            from transformers import (  # pyright: ignore[reportMissingImports]
+                EfficientNetConfig,
+                EfficientNetModel,
+            )
         except ImportError as error:
             fix = "pip install transformers; the preset small needs none."
             what = "EfficientNet is taken from transformers, which is not installed."

@@ -67,7 +67,7 @@ class Found(NamedTuple):
     |---|---|---|
     | joints | (21, 3) | mm; NaN where not found |
     | confidence | (21,) | 0 to 1 |
-    | error | (21,) | mean reprojection error of the views that were used, px; NaN without 2D points |
+    | error | (21,) | mean reprojection error of the used views, px; NaN without 2D points |
     | views | (21,) | how many views were used |
     """
 

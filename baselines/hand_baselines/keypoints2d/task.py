@@ -27,6 +27,7 @@ def example(config: Any, count: int) -> tuple[Views]:
     shape, size = (count, EXAMPLE), config.input_size
     pose = torch.eye(3, 4).expand(*shape, 3, 4).clone()
     pose[..., 2, 3] = 900.0
+    affine = torch.eye(2, 3) + torch.tensor([[0.0, 0, 1], [0, 0, 1]]) * (size / 2)
     return (
         Views(
             torch.rand(*shape, 3, size, size),
@@ -34,8 +35,7 @@ def example(config: Any, count: int) -> tuple[Views]:
             pose,
             torch.eye(3).expand(*shape, 3, 3) * 300.0,
             torch.zeros(*shape, 8),
-            torch.eye(2, 3).expand(*shape, 2, 3)
-            + torch.tensor([[0.0, 0, 1], [0, 0, 1]]) * size / 2,
+            affine.expand(*shape, 2, 3),
         ),
     )
 

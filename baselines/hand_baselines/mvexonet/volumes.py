@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-A volume is a cube of `side` mm with `bins` points along each axis of the world; its first point is
-at ``centre - side / 2``, its last at ``centre + side / 2``, so they are ``side / (bins - 1)`` apart.
+A volume is a cube of `side` mm with `bins` points along each axis of the world: the first one at
+``centre - side / 2``, the last one at ``centre + side / 2``, ``side / (bins - 1)`` from the next.
 The axes of a tensor are (z, y, x), a place in it is (x, y, z) in points.
 
 Views are crops of pictures (`instants.Views`): world points go through the pose into the camera,
