@@ -38,6 +38,7 @@ from hand_baselines.triangulation import (
 )
 from hand_bench import files
 from hand_bench.errors import BaselineError, DatasetError, Problem
+from hand_bench.joint_sets import HAND_SIDES
 
 #: Where a smaller part of the views agrees than this, the calibration is doubted.
 AGREEING = 1 / 3
@@ -86,7 +87,7 @@ def annotate_points(points: Path, rig: Path, *, sequence: str = "recording") -> 
     table = rig.suffix == ".parquet"
     calibration = read_table(rig) if table else read_cameras(rig, sequence)
     annotations, seen = [], 0
-    for (frame, side), views in sorted(found.items()):
+    for (frame, side), views in sorted(found.items(), key=_right_first):
         cameras = cameras_at(calibration, sorted(views), frame, rig)
         K, lens, T = (np.stack(part) for part in zip(*cameras.values(), strict=True))
         joints_2d = undistort(np.stack([views[name][0] for name in cameras]), K, lens)
@@ -100,6 +101,11 @@ def annotate_points(points: Path, rig: Path, *, sequence: str = "recording") -> 
         seen += int(np.isfinite(joints_2d).all(axis=-1).sum())
     _require_agreement(annotations, seen, rig)
     return annotations
+
+
+def _right_first(item: tuple[tuple[int, str], Any]) -> tuple[int, int]:
+    (frame, side), _ = item
+    return frame, HAND_SIDES.index(side)
 
 
 def annotate_pictures(
@@ -246,12 +252,11 @@ def summary(annotations: Sequence[Annotation]) -> dict[str, Any]:
     """Return what there is to say of annotations: counts, and medians of their joints."""
     errors = np.concatenate([one.error for one in annotations])
     errors = errors[np.isfinite(errors)]
+    middle = round(float(np.median(errors)), 3) if len(errors) else None
     return {
         "instants": len({(one.sequence, one.frame) for one in annotations}),
         "hands": len(annotations),
         "valid joints": round(float(np.mean([one.valid for one in annotations])), 4),
         "median confidence": round(float(np.median([one.confidence for one in annotations])), 4),
-        "median reprojection error, px": round(float(np.median(errors)), 3)
-        if len(errors)
-        else None,
+        "median reprojection error, px": middle,
     }

@@ -143,9 +143,8 @@ def _require_synchronised(found: dict[str, dict[int, Path]], missing: bool) -> N
     every = sorted(set().union(*found.values()))
     counts = {frame: sum(frame in frames for frames in found.values()) for frame in every}
     if max(counts.values()) < LEAST:
-        some = "; ".join(
-            f"{name}: {min(frames)} to {max(frames)}" for name, frames in found.items()
-        )
+        ends = ((name, min(frames), max(frames)) for name, frames in found.items())
+        some = "; ".join(f"{name}: {first} to {last}" for name, first, last in ends)
         what = "no frame number occurs in two views."
         cause = f"The views are not synchronised, or number their frames apart ({some})."
         raise DatasetError(Problem("HB204", "VIEWS", what, cause=cause))
