@@ -51,10 +51,9 @@ def read_table(path: Path) -> pa.RecordBatch:
         raise DatasetError(Problem("HB202", str(path), "there is no such calibration file."))
     try:
         table = pq.read_table(path, partitioning=None)
-        known = (table.schema.metadata or {}).get(b"format") == FORMAT.encode()
     except (pa.ArrowException, OSError):
-        known = False
-    if not known:
+        table = pa.table({})
+    if (table.schema.metadata or {}).get(b"format") != FORMAT.encode():
         what, fix = "is no canonical table of views.", "`data prepare` writes views.parquet."
         raise DatasetError(Problem("HB206", str(path), what, fix=fix))
     table = table.select(VIEWS)
@@ -191,7 +190,7 @@ def views_table(
     return encode(columns).select(VIEWS)
 
 
-def _whole(boxes: Boxes, width: int, height: int) -> tuple[float, float, float, float]:
+def _whole(boxes: Boxes, width: int, height: int) -> tuple[float, ...]:
     """Without any boxes, the whole picture."""
     return (np.nan,) * 4 if boxes else (0.0, 0.0, float(width), float(height))
 

@@ -73,13 +73,18 @@ def baselines_show(name: str, /) -> None:
     import torch
 
     from hand_baselines.resnet import parameter_count
+    from hand_bench.errors import BaselineError
 
     model = MODELS[name]
     console.write(model.title)
     for preset in model.presets():
-        with torch.device("meta"):
-            count = parameter_count(model.network_class()(model.preset(preset)))
-        console.write(f"{preset:8} {count:,} parameters")
+        try:
+            with torch.device("meta"):
+                count = parameter_count(model.network_class()(model.preset(preset)))
+            said = f"{count:,} parameters"
+        except BaselineError as error:  # a preset may need a library that is not installed
+            said = error.problems[0].what
+        console.write(f"{preset:8} {said}")
         for key, value in vars(model.preset(preset)).items():
             console.write(f"    {key:16} {value}")
         for key, value in model.options.get(preset, {}).items():

@@ -39,13 +39,15 @@ from hand_bench.calibration import invert_pose, project_opencv
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.geometry import world_to_camera
 from hand_bench.joint_sets import HAND_SIDES, OPENPOSE
-from hand_bench.readers.multiview import ENLARGED, MIN_SEEN
 
 #: What is read of a table of views.
 VIEWS = (
     *("sequence", "frame", "camera", "image", "width", "height"),
     *("K", "distortion", "T_world_from_camera", "right_bbox", "left_bbox"),
 )
+#: A box over the extent of its joints, and the joints that it needs, as in `readers.multiview`
+#: (which needs more than training has).
+ENLARGED, MIN_SEEN = 1.2, 3
 #: A hand is found from at least so many views.
 LEAST = 2
 #: The third MCP, around which volumes are.

@@ -154,6 +154,14 @@ def test_without_transformers_the_paper_preset_says_what_to_install():
         MVExoNet(mvexonet_config.PRESETS["paper"])
 
 
+def test_a_model_is_described_also_where_a_preset_cannot_be_built(capsys):
+    from hand_baselines.commands import baselines_show
+
+    baselines_show("mvexonet")
+    said = capsys.readouterr().out
+    assert "2,582,445 parameters" in said and ("transformers" in said or "16,290,753" in said)
+
+
 # ---- losses by hand ------------------------------------------------------------------------------
 
 
@@ -305,7 +313,7 @@ def test_r1_r2_r3_recentre_on_what_a_perfect_network_finds(hands):
     look = Looker(network, cut_of(find_model("mvexonet"), TINY), torch.device("cpu"))
     off = TRUTH[:, 0, MIDDLE] + [25.0, -15, 10]
     joints, confidence = refine(look, right, off, 3)
-    assert np.abs(joints - TRUTH[:, 0]).max() < 0.5 and (confidence > 0.6).all()
+    assert np.abs(joints - TRUTH[:, 0]).max() < 0.5 and (confidence > 0.5).all()
     centres = torch.stack(network.centres).numpy()
     assert np.allclose(centres[0], off, atol=1e-3) and len(centres) == 3
     assert np.abs(centres[1:] - TRUTH[:, 0, MIDDLE]).max() < 0.5
@@ -325,6 +333,15 @@ def test_a_hand_that_is_lost_on_the_way_keeps_its_answer(hands):
     roots = np.stack([box_root(hand) for hand in hands[:2]])
     joints, _ = refine(look, hands[:2], roots, 3)
     assert calls == [2, 1, 1] and joints[1].min() > 9e5
+
+
+def test_boxes_around_joints_are_those_of_the_reader(hands):
+    from hand_baselines import instants
+    from hand_bench.readers import multiview
+
+    assert (instants.ENLARGED, instants.MIN_SEEN) == (multiview.ENLARGED, multiview.MIN_SEEN)
+    for hand, joints in zip(hands, TRUTH.reshape(-1, 21, 3), strict=True):
+        assert np.allclose(hand.instant.boxes_around(joints), hand.boxes, atol=1e-3)
 
 
 def test_boxes_meet_near_the_hand(hands):
