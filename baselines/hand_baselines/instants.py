@@ -45,8 +45,8 @@ VIEWS = (
     *("sequence", "frame", "camera", "image", "width", "height"),
     *("K", "distortion", "T_world_from_camera", "right_bbox", "left_bbox"),
 )
-#: A box over the extent of its joints, and the joints that it needs, as in `readers.multiview`
-#: (which needs more than training has).
+#: A box over the extent of its joints, and how many of them it needs: `readers.multiview`'s, whose
+#: module needs libraries that a bare training host does not have.
 ENLARGED, MIN_SEEN = 1.2, 3
 #: A hand is found from at least so many views.
 LEAST = 2
