@@ -84,7 +84,9 @@ def annotate(
         chosen |= {"missing": missing, "rounds": rounds, "triangulation": triangulation}
         chosen |= {"batch": batch, "workers": workers, "device": device}
         found = annotating.annotate_pictures(views, rig, weights or "", **chosen)
-    about = {"weights": weights or "", "start": start or "", "rig": files.sha256(rig)}
+    # Names, not places on this machine.
+    about = {"weights": Path(weights or "").name, "start": Path(start or "").name}
+    about |= {"rig": files.sha256(rig)}
     annotating.write_annotations(output, found, about)
     said = annotating.summary(found)
     if json:
