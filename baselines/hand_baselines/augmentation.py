@@ -98,6 +98,8 @@ class Ranges:
 INTERNET = Ranges()
 #: RootNet: the size of the crop is what it learns from, so neither shift nor scale.
 ROOTNET = Ranges(shift=0.0, scale=0.0, turn=30.0)
+#: Views of one hand whose box is good: left hands are mirrored by their side, not at random.
+VIEWED = Ranges(shift=0.1, scale=0.15, turn=15.0, flip_probability=0.0)
 #: SVEgoNet as released: its loader switches augmentation off.
 NOTHING = Ranges(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -30,6 +30,13 @@ class Looking:
     left_root
         Where the left wrist is seen from the right one: at the predicted difference of depths, or
         (absolute) at the difference of the depths that `--root-depth` gives.
+    start
+        Models of several views: weights of the 2D network whose hands a MVExoNet starts from.
+        Default: it starts from the boxes.
+    rounds
+        How often a MVExoNet looks: 3 rounds are R3.
+    triangulation
+        Whether joints come from the views that agree (ransac), or from all by their confidence.
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
@@ -38,6 +45,9 @@ class Looking:
     images: Path | None = None
     root_depth: str | None = None
     left_root: Literal["relative", "absolute"] | None = None
+    start: str | None = None
+    rounds: int | None = None
+    triangulation: Literal["ransac", "algebraic"] | None = None
     batch: int = 32
     workers: int = 1
     device: str | None = None
@@ -106,13 +116,18 @@ def baselines_show(name: str, /) -> None:
     import torch
 
     from hand_baselines.resnet import parameter_count
+    from hand_bench.errors import BaselineError
 
     model = MODELS[name]
     console.write(model.title)
     for preset in model.presets():
-        with torch.device("meta"):
-            count = parameter_count(model.network_class()(model.preset(preset)))
-        console.write(f"{preset:8} {count:,} parameters")
+        try:
+            with torch.device("meta"):
+                count = parameter_count(model.network_class()(model.preset(preset)))
+            said = f"{count:,} parameters"
+        except BaselineError as error:  # a preset may need a library that is not installed
+            said = error.problems[0].what
+        console.write(f"{preset:8} {said}")
         for key, value in vars(model.preset(preset)).items():
             console.write(f"    {key:16} {value}")
         for key, value in model.options.get(preset, {}).items():

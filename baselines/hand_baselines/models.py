@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from hand_baselines.augmentation import INTERNET, ROOTNET, Ranges
+from hand_baselines.augmentation import INTERNET, ROOTNET, VIEWED, Ranges
 from hand_baselines.crops import integer_square_box
 from hand_baselines.samples import Crops
 from hand_bench.errors import BaselineError, unknown_name
@@ -158,6 +158,10 @@ _HTT_SMALL = {
     "augmentation": 0.3,
     "evaluate_every": 200,
 }
+#: Learnable triangulation's: a tenth of the rate for the encoder.
+_VOLUMES = {"batch": 5, "learning_rate": 1e-4, "head_rate": 10.0}
+#: Samples of eight views: few of them fill a step.
+_VIEWS = {"batch": 4, "learning_rate": 1e-3, "schedule": "cosine", "warmup": 100}
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
@@ -194,6 +198,30 @@ MODELS: dict[str, Model] = {
             clipped=True,
             facts=("mean_pose",),
             chosen_by="MRRPE",
+        ),
+        Model(
+            "keypoints2d",
+            "2D + Triangulation: the joints of a hand in every view, then in the world",
+            "hand_baselines.keypoints2d",
+            "KeypointNet",
+            "KeypointsConfig",
+            _square,
+            VIEWED,
+            {"paper": _PAPER, "small": _VIEWS},
+            facts=(),
+            kind="hand_baselines.keypoints2d.task:KEYPOINTS",
+        ),
+        Model(
+            "mvexonet",
+            "MVExoNet: a hand in the world from any number of views (Ohkawa et al., CVPR 2023)",
+            "hand_baselines.mvexonet",
+            "MVExoNet",
+            "MVExoNetConfig",
+            _square,
+            VIEWED,
+            {"paper": _VOLUMES, "small": _VIEWS},
+            facts=(),
+            kind="hand_baselines.mvexonet.task:MULTIVIEW",
         ),
         Model(
             "backbone",

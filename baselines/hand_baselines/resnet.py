@@ -156,8 +156,11 @@ class Bottleneck(nn.Module):
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Lay a network's convolutions out by pixels, in which they are faster; returns the same."""
-    return network.to(memory_format=torch.channels_last)  # pyright: ignore
+    """Lay a network's 2D convolutions out by pixels, in which they are faster; returns the same."""
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    return network
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -76,17 +76,22 @@ def read_table(
     DatasetError
         HB202 where no row is left, or the rows have no pictures.
     """
-    table = annotations.table([*INPUTS, *LABELS])
+    table = chosen_rows(annotations.table([*INPUTS, *LABELS]), hands, annotators)
+    if not len(table) or table["image"].null_count == len(table):
+        what = "no sample is left of" if not len(table) else "there are no pictures in"
+        raise DatasetError(Problem("HB202", str(annotations.path), f"{what} this table."))
+    return table.combine_chunks().to_batches()[0]
+
+
+def chosen_rows(table: pa.Table, hands: Hands = "all", annotators: Sequence[str] = ()) -> pa.Table:
+    """Return the rows that are trained on (see `read_table`)."""
     if hands != "all":
         single = pc.is_in(table["hand_type"], value_set=pa.array(HAND_SIDES))
         both = pc.equal(table["hand_type"], "interacting")
         table = table.filter(single if hands == "single" else both)
     if annotators:
         table = table.filter(pc.is_in(table["annotator"], value_set=pa.array(list(annotators))))
-    if not len(table) or table["image"].null_count == len(table):
-        what = "no sample is left of" if not len(table) else "there are no pictures in"
-        raise DatasetError(Problem("HB202", str(annotations.path), f"{what} this table."))
-    return table.combine_chunks().to_batches()[0]
+    return table
 
 
 def join_tables(

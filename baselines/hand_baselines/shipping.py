@@ -72,7 +72,12 @@ def ship(
 
 
 def floor_results(track: Track) -> dict[str, Result]:
-    """Score the floors on a track, fitted to its dataset's training table."""
+    """Score the floors on a track, fitted to its dataset's training table.
+
+    They look at one picture: a track of several views has none.
+    """
+    if track.several_views:
+        return {}
     rows = AnnotationBatch(0, _whole(open_annotations(track, None), ["sample_id", *COLUMNS]))
     fitted = Views.of(AnnotationBatch(0, _whole(open_table(track, "train"), COLUMNS)))
     asked, results = Views.of(rows), {}

@@ -56,8 +56,8 @@ class Answers(Protocol):
         ...
 
 
-def crops_of(config: Any, count: int) -> tuple[Tensor, ...]:
-    """Return random square crops, as many as asked for."""
+def one_crop(config: Any, count: int) -> tuple[Tensor]:
+    """Return random crops."""
     return (torch.rand(count, 3, config.input_size, config.input_size),)
 
 
@@ -81,16 +81,16 @@ class Task:
     options
         Names of options that `answers` takes besides.
     example
-        (config, number of pictures) -> what its network is called with, at random (`timing`).
+        (config, count) -> random samples as networks are called with them, to measure them.
     """
 
     training_set: Callable[..., TrainingSet]
     answers: Callable[..., Answers]
     fits: Callable[[Track], bool]
     read: tuple[str, ...]
-    fed: Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
+    fed: Callable[[Mapping[str, Tensor]], tuple[Any, ...]]
     options: tuple[str, ...] = ()
-    example: Callable[[Any, int], tuple[Tensor, ...]] = crops_of
+    example: Callable[[Any, int], tuple[Any, ...]] = one_crop
 
     def require(self, track: Track) -> None:
         """Raise HB302 where a track asks for something else."""

@@ -86,14 +86,17 @@ def measure(
         torch.set_num_threads(threads)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = model.network_class()(model.preset(preset)).to(place).eval()
-    config, example = network.config, model.task().example
+    example = model.task().example
+
+    def samples(count: int) -> tuple[Any, ...]:
+        return _moved(example(model.preset(preset), count), place)
+
     with FlopCounterMode(display=False) as counter:
-        network(*(value.to(place) for value in example(config, 1)))
+        network(*samples(1))
     rows = []
     for precision in precisions:
         for size in batches:
-            inputs = [value.to(place) for value in example(config, size)]
-            seconds = _median(network, inputs, PRECISIONS[precision])
+            seconds = _median(network, samples(size), place, PRECISIONS[precision])
             rows.append(
                 {
                     "precision": precision,
@@ -111,15 +114,24 @@ def measure(
     }
 
 
-def _median(network: torch.nn.Module, inputs: Sequence[torch.Tensor], kind: torch.dtype) -> float:
-    place = inputs[0].device
+def _moved(values: Any, place: torch.device) -> Any:
+    """Bring tensors, also those inside of tuples, to a device."""
+    if isinstance(values, torch.Tensor):
+        return values.to(place)
+    parts = [_moved(value, place) for value in values]
+    return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
+
+
+def _median(
+    network: torch.nn.Module, samples: tuple[Any, ...], place: torch.device, kind: torch.dtype
+) -> float:
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     times = []
     for _ in range(WARM + PASSES):
         start = time.perf_counter()
         with torch.autocast(place.type, kind, enabled=kind != torch.float32):
-            network(*inputs)
+            network(*samples)
         if place.type == "cuda":
             torch.cuda.synchronize(place)
         times.append(time.perf_counter() - start)

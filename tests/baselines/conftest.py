@@ -139,3 +139,19 @@ def tiny_htt(monkeypatch):
     monkeypatch.setitem(config.PRESETS, "tiny", tiny)
     monkeypatch.setitem(config.PRESETS, "tiny-fpha", replace(tiny, taxonomy="fpha"))
     return tiny
+
+
+@pytest.fixture(scope="session")
+def _view_home(tmp_path_factory):
+    from baselines.view_world import write_world
+
+    home = tmp_path_factory.mktemp("views")
+    write_world(home)
+    return home
+
+
+@pytest.fixture
+def view_world(_view_home, monkeypatch):
+    """The data folder with a small recording by several cameras (see `view_world`)."""
+    monkeypatch.setenv("HAND_BENCH_HOME", str(_view_home))
+    return _view_home

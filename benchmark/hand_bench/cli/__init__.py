@@ -65,6 +65,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 OUTER: dict[str, tuple[str, str]] = {
     "report": ("leaderboard", "Write a self-contained HTML report."),
     "baselines": ("baselines", "Train, run and score the baseline models."),
+    "annotate": ("baselines", "Label hands in 3D from calibrated views, and measure how well."),
     "publish": ("baselines", "Send models, worlds and the board to the Hugging Face Hub."),
 }
 

@@ -146,7 +146,7 @@ def find_rig(layout: Layout, sequence: str) -> tuple[Rig, list[Path]]:
     own = [layout.folder / place.format(sequence=sequence) for place in RIGS]
     for path in own:
         if path.is_file():
-            return _read_rig(path, sequence), [path]
+            return read_rig(path, sequence), [path]
     if "cameras" in layout.rig and layout.rig_path is not None:
         return _cameras(layout.rig, layout.rig_path, sequence), [layout.rig_path]
     raise DatasetError(
@@ -160,7 +160,17 @@ def find_rig(layout: Layout, sequence: str) -> tuple[Rig, list[Path]]:
     )
 
 
-def _read_rig(path: Path, sequence: str) -> Rig:
+def read_rig(path: Path, sequence: str) -> Rig:
+    """Read one file of cameras: rig.json's form, calib.txt, or the toolkit's JSON.
+
+    Raises
+    ------
+    DatasetError
+        HB202 where there is no such file, HB203 for one of another form, HB204 for a camera twice.
+    """
+    if not path.is_file():
+        what = "there is no such calibration file."
+        raise DatasetError(Problem("HB202", str(path), what))
     if path.suffix == ".txt":
         return Rig(tuple(read_calib_txt(path)))
     with reading(path):

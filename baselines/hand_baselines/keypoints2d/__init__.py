@@ -1,0 +1,1 @@
+"""2D + Triangulation: the joints of a hand in every view, and from there in the world."""

@@ -1,0 +1,1 @@
+"""MVExoNet: hands in the world from any number of calibrated views."""
