@@ -99,6 +99,7 @@ def baselines_train(
     images: Path | None = None,
     hands: Literal["all", "single", "interacting"] = "all",
     annotators: tuple[str, ...] = (),
+    poses: Path | None = None,
     backbone_weights: str | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
@@ -132,6 +133,9 @@ def baselines_train(
         Pictures of single hands, of interacting ones, or all.
     annotators
         Only labels of these annotators (human, machine).
+    poses
+        For models of clips: predictions of the training pictures, in place of the truth. The run is
+        not scored then.
     backbone_weights
         What the backbone starts from: weights by folder or name, a .safetensors file with
         torchvision's names, or a repository of the Hub ("timm/resnet50.tv_in1k").
@@ -161,6 +165,7 @@ def baselines_train(
         images=images,
         hands=hands,
         annotators=annotators,
+        poses=poses,
         backbone_weights=backbone_weights,
         validated=runs.VALIDATED if validated is None else validated,
         score=not no_score,
@@ -182,6 +187,7 @@ def baselines_predict(
     images: Path | None = None,
     root_depth: str | None = None,
     left_root: Literal["relative", "absolute"] | None = None,
+    poses: Path | None = None,
     batch: int = 32,
     workers: int = 1,
     device: str | None = None,
@@ -206,6 +212,8 @@ def baselines_predict(
     left_root
         Where the left wrist is seen from the right one: at the predicted difference of depths, or
         (absolute) at the difference of the depths that `--root-depth` gives.
+    poses
+        For models of clips: predictions of a pose track of the same data; default: the truth.
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
@@ -218,9 +226,9 @@ def baselines_predict(
         if output.suffix == ".json":
             rows = write_roots(name, track, output, progress=progress, **common)
         else:
-            depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+            own: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root, "poses": poses}
             loaded = load_weights(name)
-            rows = predict(loaded, track, output, progress=progress, **depths, **common)
+            rows = predict(loaded, track, output, progress=progress, **own, **common)
     console.write(f"{output}: {rows:,} samples")
 
 
@@ -235,6 +243,7 @@ def baselines_eval(
     images: Path | None = None,
     root_depth: str | None = None,
     left_root: Literal["relative", "absolute"] | None = None,
+    poses: Path | None = None,
     workers: int = 1,
     json: bool = False,
 ) -> None:
@@ -250,7 +259,7 @@ def baselines_eval(
         Where the predictions are kept; default: they are not.
     annotations, images
         Default: the prepared ones.
-    root_depth, left_root
+    root_depth, left_root, poses
         As for `predict`.
     workers
         Processes that read pictures.
@@ -266,9 +275,9 @@ def baselines_eval(
     with tempfile.TemporaryDirectory() as folder, console.progress_bar() as progress:
         path = output or Path(folder) / f"{Path(name).name}.parquet"
         options: dict[str, Any] = {"annotations": annotations, "progress": progress}
-        depths: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root}
+        own: dict[str, Any] = {"root_depth": root_depth, "left_root": left_root, "poses": poses}
         fed: dict[str, Any] = {"images": images, "workers": workers}
-        predict(load_weights(name), track, path, **depths, **fed, **options)
+        predict(load_weights(name), track, path, **own, **fed, **options)
         result = score(path, find_track(track), **options)
     if json:
         console.write_json(result.to_json())
@@ -407,6 +416,7 @@ def baselines_bench(
     from hand_baselines.timing import measure, measure_loading
 
     model = find_model(name)
+    sample = model.task().sample
     found = measure(model, preset, batch, precision, threads=threads, device=device)
     if data is not None:
         found["loading"] = measure_loading(model, preset, data, workers)
@@ -415,9 +425,9 @@ def baselines_bench(
         return
     console.write(
         f"{name} {preset}: {found['parameters']:,} parameters, "
-        f"{found['gflops']:.2f} GFLOP a picture, {found['device']}"
+        f"{found['gflops']:.2f} GFLOP a {sample}, {found['device']}"
     )
-    numbers = ("batch", "ms a batch", "pictures/s", "peak MB")
+    numbers = ("batch", "ms a batch", f"{sample}s/s", "peak MB")
     table = console.table("", "precision", *numbers, right=numbers)
     for row in found["rows"]:
         memory = "n/a" if row["peak_mb"] is None else f"{row['peak_mb']:,.0f}"
@@ -425,5 +435,5 @@ def baselines_bench(
         table.add_row(row["precision"], *cells)
     console.out().print(table)
     for row in found.get("loading", ()):
-        said = f"{row['images_per_second']:,.0f} pictures/s become crops"
+        said = f"{row['images_per_second']:,.0f} {sample}s/s become samples"
         console.write(f"{said} with {row['workers']} workers")

@@ -149,4 +149,9 @@ def fits(track: Track) -> bool:
     return track.kind == "pose" and not track.several_views and track.frame == "camera"
 
 
-CROPS = Task(training_set, answers, fits, INPUTS, picture, ("root_depth", "left_root"))
+def example(config: Any, size: int) -> tuple[torch.Tensor]:
+    """Return so many random crops, for timing."""
+    return (torch.rand(size, 3, config.input_size, config.input_size),)
+
+
+CROPS = Task(training_set, answers, fits, INPUTS, picture, example, ("root_depth", "left_root"))

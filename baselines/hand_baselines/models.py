@@ -41,7 +41,7 @@ class Model:
     network, config
         Names of its classes.
     box
-        Config -> the square box of a box.
+        Config -> the square box of a box; None where nothing is cropped.
     ranges
         How far random views go in training.
     clipped
@@ -63,8 +63,8 @@ class Model:
     package: str
     network: str
     config: str
-    box: Callable[[Any], Box]
-    ranges: Ranges | None
+    box: Callable[[Any], Box] | None = None
+    ranges: Ranges | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ("boxes:standard", "root_depth:none")
     clipped: bool = False
@@ -108,6 +108,7 @@ class Model:
         elif ranges is not None:
             names = ("shift", "scale", "turn")
             ranges = replace(ranges, **{n: augmentation * getattr(ranges, n) for n in names})
+        assert self.box is not None
         return Crops(self.box(config), config.input_size, ranges, self.clipped)
 
 
@@ -129,6 +130,24 @@ _SMALL = {
     "schedule": "cosine",
     "warmup": 100,
     "augmentation": 0.3,
+}
+#: Assembly101's schedule of MS-G3D: 50 epochs, a tenth after the 30th and the 40th.
+_VERBS_PAPER = {
+    "batch": 16,
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "weight_decay": 5e-4,
+    "schedule": "steps",
+    "drops": (0.6, 0.8),
+    "warmup": 0,
+}
+_VERBS_SMALL = {
+    "batch": 16,
+    "learning_rate": 2e-3,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+    "warmup": 50,
+    "workers": 0,
 }
 MODELS: dict[str, Model] = {
     model.name: model
@@ -176,6 +195,17 @@ MODELS: dict[str, Model] = {
             _square,
             INTERNET,
             {"small": {**_SMALL, "batch": 32}},
+        ),
+        Model(
+            "msg3d",
+            "MS-G3D: the verb of a clip from its hand poses (Liu et al., CVPR 2020)",
+            "hand_baselines.msg3d",
+            "MSG3D",
+            "MSG3DConfig",
+            options={"paper": _VERBS_PAPER, "small": _VERBS_SMALL},
+            inputs=("poses:gt",),
+            facts=(),
+            kind="hand_baselines.msg3d.task:CLIPS",
         ),
     )
 }

@@ -72,8 +72,12 @@ class Task:
         Columns of annotations that answers are made from.
     fed
         Batch -> what the network is called with.
+    example
+        (config, number of samples) -> what the network is called with, for timing.
     options
         Names of options that `answers` takes besides.
+    sample
+        What a sample is, in words.
     """
 
     training_set: Callable[..., TrainingSet]
@@ -81,7 +85,9 @@ class Task:
     fits: Callable[[Track], bool]
     read: tuple[str, ...]
     fed: Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
+    example: Callable[[Any, int], tuple[Tensor, ...]]
     options: tuple[str, ...] = ()
+    sample: str = "picture"
 
     def require(self, track: Track) -> None:
         """Raise HB302 where a track asks for something else."""

@@ -18,9 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from hand_baselines.models import Model
-from hand_baselines.pictures import Pictures
 from hand_baselines.resnet import parameter_count
-from hand_baselines.samples import HandCrops, Order, picture_root, read_table
 from hand_baselines.tables import open_table
 from hand_baselines.training import device_name
 from hand_bench.tracks import find_track
@@ -33,19 +31,17 @@ PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat
 def measure_loading(
     model: Model, preset: str, track: str, workers: Sequence[int] = (1,), *, batch: int = 32
 ) -> list[dict[str, Any]]:
-    """Measure how fast a track's training pictures become random crops, without any network.
+    """Measure how fast a track's training data become random samples, without any network.
 
-    To be compared with the pictures/s of a training step: with too few workers a device waits.
+    To be compared with the samples/s of a training step: with too few workers a device waits.
     Every row is `BATCHES` batches after the first one of each worker.
     """
     opened = open_table(find_track(track), "train")
-    table = read_table(opened)
-    pictures = Pictures(picture_root(opened))
-    data = HandCrops(table, pictures, model.crops(model.preset(preset), 1.0))
+    found = model.task().training_set(model, model.preset(preset), [opened])
     rows = []
     for count in workers:
-        batches = Order.of(table).batches(batch, 0, sys.maxsize)
-        ready = iter(DataLoader(data, batch_sampler=batches, num_workers=count))  # pyright: ignore
+        batches = found.order.batches(batch, 0, sys.maxsize)
+        ready = iter(DataLoader(found.data, batch_sampler=batches, num_workers=count))  # pyright: ignore
         for _ in range(max(count, 1)):
             next(ready)
         start = time.perf_counter()
@@ -83,15 +79,15 @@ def measure(
     if threads:
         torch.set_num_threads(threads)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = model.network_class()(model.preset(preset)).to(place).eval()
-    side = model.preset(preset).input_size
+    config, example = model.preset(preset), model.task().example
+    network = model.network_class()(config).to(place).eval()
     with FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 3, side, side, device=place))
+        network(*(part.to(place) for part in example(config, 1)))
     rows = []
     for precision in precisions:
         for size in batches:
-            images = torch.rand(size, 3, side, side, device=place)
-            seconds = _median(network, images, PRECISIONS[precision])
+            given = tuple(part.to(place) for part in example(config, size))
+            seconds = _median(network, given, PRECISIONS[precision])
             rows.append(
                 {
                     "precision": precision,
@@ -109,15 +105,15 @@ def measure(
     }
 
 
-def _median(network: torch.nn.Module, images: torch.Tensor, kind: torch.dtype) -> float:
-    place = images.device
+def _median(network: torch.nn.Module, given: tuple[torch.Tensor, ...], kind: torch.dtype) -> float:
+    place = given[0].device
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     times = []
     for _ in range(WARM + PASSES):
         start = time.perf_counter()
         with torch.autocast(place.type, kind, enabled=kind != torch.float32):
-            network(images)
+            network(*given)
         if place.type == "cuda":
             torch.cuda.synchronize(place)
         times.append(time.perf_counter() - start)

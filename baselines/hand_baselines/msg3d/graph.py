@@ -14,6 +14,7 @@ Recognition, CVPR 2020, sections 3.2 and 3.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,7 +26,7 @@ JOINTS = 21
 _BASES = (1, 5, 9, 13, 17)
 HAND_EDGES: tuple[tuple[int, int], ...] = (
     *OPENPOSE.bones,
-    *zip(_BASES[:-1], _BASES[1:], strict=True),
+    *pairwise(_BASES),
 )
 
 

@@ -65,6 +65,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 OUTER: dict[str, tuple[str, str]] = {
     "report": ("leaderboard", "Write a self-contained HTML report."),
     "baselines": ("baselines", "Train, run and score the baseline models."),
+    "verbs": ("baselines", "Score hand poses by the verbs that a classifier finds in them."),
     "publish": ("baselines", "Send models, worlds and the board to the Hugging Face Hub."),
 }
 
