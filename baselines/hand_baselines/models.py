@@ -14,7 +14,7 @@ from torch import nn
 from hand_baselines.augmentation import INTERNET, ROOTNET, Ranges
 from hand_baselines.crops import integer_square_box
 from hand_baselines.samples import Crops
-from hand_bench.errors import BaselineError, unknown_name
+from hand_bench.errors import BaselineError, Problem, unknown_name
 from hand_bench.geometry import square_box
 
 if TYPE_CHECKING:
@@ -101,14 +101,20 @@ class Model:
         """Return how crops are cut for a configuration.
 
         With `augmentation` views are random; it is a factor on shifts, scales and turns.
+
+        Raises
+        ------
+        BaselineError
+            HB302 where the model looks at no pictures.
         """
+        if self.box is None:
+            raise BaselineError(Problem("HB302", self.name, "looks at no pictures."))
         ranges = self.ranges
         if augmentation is None:
             ranges = None
         elif ranges is not None:
             names = ("shift", "scale", "turn")
             ranges = replace(ranges, **{n: augmentation * getattr(ranges, n) for n in names})
-        assert self.box is not None
         return Crops(self.box(config), config.input_size, ranges, self.clipped)
 
 

@@ -15,6 +15,7 @@ pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselin
 
 import hand_bench
 from hand_baselines import training
+from hand_baselines.backbone.weights import start_from
 from hand_baselines.models import find_model
 from hand_baselines.msg3d import config as presets
 from hand_baselines.msg3d import evaluation, task
@@ -29,8 +30,8 @@ from hand_baselines.weights import load_weights, save_weights
 from hand_bench.annotations import Annotations, write
 from hand_bench.errors import BaselineError, HandBenchError, SubmissionError
 from hand_bench.geometry import world_to_camera
-from hand_bench.readers.assemblyhands_verbs import VERBS
 from hand_bench.tracks import find_track
+from hand_bench.tracks.assemblyhands import VERBS
 
 TRACK, POSES = "handsim-assemblyhands-verbs", "handsim-assemblyhands"
 MODEL = find_model("msg3d")
@@ -322,6 +323,13 @@ def test_the_command_is_registered():
     points = tomllib.loads(text)["project"]["entry-points"]["hand_bench.commands"]
     assert points["verbs"] == "hand_baselines.msg3d.commands:verbs"
     assert cli.OUTER["verbs"][0] == "baselines"
+
+
+def test_what_is_for_pictures_is_refused():
+    with pytest.raises(BaselineError, match=r"HB302 msg3d: looks at no pictures"):
+        MODEL.crops(TINY)
+    with pytest.raises(BaselineError, match=r"HB302 --backbone-weights: are for models"):
+        start_from(MODEL.network_class()(TINY), "backbone-small")
 
 
 def test_bench_measures_clips(clips_world):

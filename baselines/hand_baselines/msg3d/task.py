@@ -20,8 +20,8 @@ from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.errors import BaselineError, DatasetError, Problem
-from hand_bench.readers.assemblyhands_verbs import VERBS
 from hand_bench.tracks import Track
+from hand_bench.tracks.assemblyhands import VERBS
 
 
 def training_set(
