@@ -99,11 +99,11 @@ class VerbReport:
         """Return both averages as shares of the upper bound's; None where there is none."""
         if self.upper is None:
             return dict.fromkeys(row.averages)
-        bounds = {name: own.value for name, own in self.upper.averages.items()}
-        return {
-            name: own.value / bounds[name] if own.value is not None and bounds[name] else None
-            for name, own in row.averages.items()
-        }
+        shares: dict[str, float | None] = {}
+        for name, bound in self.upper.averages.items():
+            own = row.averages[name].value
+            shares[name] = own / bound.value if own is not None and bound.value else None
+        return shares
 
     @property
     def columns(self) -> list[VerbScores]:

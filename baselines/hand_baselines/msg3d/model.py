@@ -117,6 +117,8 @@ class ScaledGraph(nn.Module):
     Every scale is the graph's own adjacency plus one that is learned, which starts near nothing.
     """
 
+    adjacent: Tensor
+
     def __init__(self, inner: int, outer: int, adjacent: np.ndarray):
         super().__init__()
         self.count = len(adjacent) // adjacent.shape[1]
