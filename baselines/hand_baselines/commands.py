@@ -37,6 +37,8 @@ class Looking:
         How often a MVExoNet looks: 3 rounds are R3.
     triangulation
         Whether joints come from the views that agree (ransac), or from all by their confidence.
+    poses
+        For models of clips: predictions of a pose track of the same data; default: the truth.
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
@@ -48,6 +50,7 @@ class Looking:
     start: str | None = None
     rounds: int | None = None
     triangulation: Literal["ransac", "algebraic"] | None = None
+    poses: Path | None = None
     batch: int = 32
     workers: int = 1
     device: str | None = None
@@ -149,6 +152,7 @@ def baselines_train(
     images: Path | None = None,
     hands: Literal["all", "single", "interacting"] = "all",
     annotators: tuple[str, ...] = (),
+    poses: Path | None = None,
     backbone_weights: str | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
@@ -185,6 +189,9 @@ def baselines_train(
         Pictures of single hands, of interacting ones, or all.
     annotators
         Only labels of these annotators (human, machine).
+    poses
+        For models of clips: predictions of the training pictures, in place of the truth. The run is
+        not scored then.
     backbone_weights
         What the backbone starts from: weights by folder or name, a .safetensors file with
         torchvision's names, or a repository of the Hub ("timm/resnet50.tv_in1k").
@@ -215,6 +222,7 @@ def baselines_train(
         images=images,
         hands=hands,
         annotators=annotators,
+        poses=poses,
         backbone_weights=backbone_weights,
         validated=runs.VALIDATED if validated is None else validated,
         score=not no_score,
@@ -430,11 +438,12 @@ def baselines_bench(
     if json:
         console.write_json(found)
         return
+    sample = model.task().sample
     console.write(
         f"{name} {preset}: {found['parameters']:,} parameters, "
-        f"{found['gflops']:.2f} GFLOP a picture, {found['device']}"
+        f"{found['gflops']:.2f} GFLOP a {sample}, {found['device']}"
     )
-    numbers = ("batch", "ms a batch", "pictures/s", "peak MB")
+    numbers = ("batch", "ms a batch", f"{sample}s/s", "peak MB")
     table = console.table("", "precision", *numbers, right=numbers)
     for row in found["rows"]:
         memory = "n/a" if row["peak_mb"] is None else f"{row['peak_mb']:,.0f}"

@@ -14,7 +14,7 @@ from torch import nn
 from hand_baselines.augmentation import INTERNET, ROOTNET, VIEWED, Ranges
 from hand_baselines.crops import integer_square_box
 from hand_baselines.samples import Crops
-from hand_bench.errors import BaselineError, unknown_name
+from hand_bench.errors import BaselineError, Problem, unknown_name
 from hand_bench.geometry import square_box
 
 if TYPE_CHECKING:
@@ -101,8 +101,14 @@ class Model:
         """Return how crops are cut for a configuration.
 
         With `augmentation` views are random; it is a factor on shifts, scales and turns.
+
+        Raises
+        ------
+        BaselineError
+            HB302 where the model looks at no pictures.
         """
-        assert self.box is not None, f"{self.name} looks at no crops"
+        if self.box is None:
+            raise BaselineError(Problem("HB302", self.name, "looks at no pictures."))
         ranges = self.ranges
         if augmentation is None:
             ranges = None
@@ -162,6 +168,24 @@ _HTT_SMALL = {
 _VOLUMES = {"batch": 5, "learning_rate": 1e-4, "head_rate": 10.0}
 #: Samples of eight views: few of them fill a step.
 _VIEWS = {"batch": 4, "learning_rate": 1e-3, "schedule": "cosine", "warmup": 100}
+#: Assembly101's schedule of MS-G3D: 50 epochs, a tenth after the 30th and the 40th.
+_VERBS_PAPER = {
+    "batch": 16,
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "weight_decay": 5e-4,
+    "schedule": "steps",
+    "drops": (0.6, 0.8),
+    "warmup": 0,
+}
+_VERBS_SMALL = {
+    "batch": 16,
+    "learning_rate": 2e-3,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+    "warmup": 50,
+    "workers": 0,
+}
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
@@ -245,6 +269,17 @@ MODELS: dict[str, Model] = {
             },
             facts=(),
             kind="hand_baselines.htt.task:CLIPS",
+        ),
+        Model(
+            "msg3d",
+            "MS-G3D: the verb of a clip from its hand poses (Liu et al., CVPR 2020)",
+            "hand_baselines.msg3d",
+            "MSG3D",
+            "MSG3DConfig",
+            options={"paper": _VERBS_PAPER, "small": _VERBS_SMALL},
+            inputs=("poses:gt",),
+            facts=(),
+            kind="hand_baselines.msg3d.task:CLIPS",
         ),
     )
 }

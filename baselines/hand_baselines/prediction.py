@@ -211,6 +211,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--start", help="weights of the 2D network that a mvexonet starts from")
     parser.add_argument("--rounds", type=int, help="how often a mvexonet looks")
     parser.add_argument("--triangulation", choices=("ransac", "algebraic"))
+    parser.add_argument("--poses", type=Path, help="predictions that clips are answered from")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device")

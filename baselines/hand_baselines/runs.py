@@ -28,6 +28,7 @@ from hand_baselines.samples import (
     Hands,
 )
 from hand_baselines.tables import evenly, open_table
+from hand_baselines.tasks import given_options
 from hand_baselines.training import RECORD, Job, Options, make_accelerator, train
 from hand_baselines.weights import Loaded, load_weights
 from hand_bench.annotations import Annotations
@@ -49,6 +50,7 @@ def run(
     images: str | Path | None = None,
     hands: Hands = "all",
     annotators: tuple[str, ...] = (),
+    poses: str | Path | None = None,
     backbone_weights: str | Path | None = None,
     validated: int = VALIDATED,
     score: bool = True,
@@ -70,6 +72,9 @@ def run(
         Folder of pictures; default: where the dataset was prepared.
     hands, annotators
         What of the training table is used (see `samples.read_table`).
+    poses
+        Predictions of the training pictures, which models of clips are trained on in place of the
+        truth; such a run is not scored, for the track's own pictures need other predictions.
     backbone_weights
         What the backbone starts from (see `backbone.weights.start_from`); default: random.
     validated
@@ -94,11 +99,11 @@ def run(
     torch.manual_seed(chosen.seed)
     network = model.network_class()(changed(model.preset(preset), config))
     initial = "random" if backbone_weights is None else start_from(network, backbone_weights)
+    task = model.task()
     chosen_data: dict[str, Any] = {"hands": hands, "annotators": annotators}
+    chosen_data |= given_options(model.name, {"poses": poses}, task.options)
     varied: dict[str, Any] = {"augmentation": chosen.augmentation, "seed": chosen.seed}
-    data_set = model.task().training_set(
-        model, network.config, opened, images, **chosen_data, **varied
-    )
+    data_set = task.training_set(model, network.config, opened, images, **chosen_data, **varied)
     facts = data_set.facts
     samples = len(data_set.data)  # pyright: ignore
     job = Job(
@@ -114,7 +119,7 @@ def run(
     )
     accelerator = make_accelerator(chosen)
     train(job, out, chosen, accelerator=accelerator)
-    if not score or not accelerator.is_main_process:
+    if not score or poses is not None or not accelerator.is_main_process:
         return None
     return score_run(tracks[0], out, images=images, workers=chosen.workers)
 
@@ -225,16 +230,18 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=Path, help="folder of pictures")
     parser.add_argument("--hands", choices=("all", "single", "interacting"), default="all")
     parser.add_argument("--annotators", nargs="*", default=())
+    parser.add_argument("--poses", type=Path, help="predictions of the training pictures")
     parser.add_argument("--backbone-weights", help="weights, a .safetensors file, or timm/NAME")
     parser.add_argument("--validated", type=int, default=VALIDATED)
     parser.add_argument("--no-score", dest="score", action="store_false")
     for option, kind in _NUMBERS.items():
         parser.add_argument(f"--{option.replace('_', '-')}", type=kind)
     parser.add_argument("--schedule", choices=("steps", "cosine"))
+    parser.add_argument("--optimizer", choices=("adam", "sgd"))
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"))
     given = vars(parser.parse_args(arguments))
     out = given["output"] or Path("runs") / f"{name}-{given['preset']}"
-    kept = ("images", "hands", "backbone_weights", "validated", "score", "config")
+    kept = ("images", "hands", "poses", "backbone_weights", "validated", "score", "config")
     try:
         result = run(
             find_model(name),
@@ -254,5 +261,5 @@ _NUMBERS: dict[str, type] = {
     **dict.fromkeys(("steps", "batch", "warmup", "workers", "threads", "seed"), int),
     **dict.fromkeys(("save_every", "log_every", "evaluate_every"), int),
     **dict.fromkeys(("minutes", "epochs", "learning_rate", "head_rate"), float),
-    **dict.fromkeys(("clip", "augmentation"), float),
+    **dict.fromkeys(("clip", "augmentation", "weight_decay"), float),
 }

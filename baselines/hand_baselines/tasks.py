@@ -82,6 +82,8 @@ class Task:
         Names of options that `answers` takes besides.
     example
         (config, count) -> random samples as networks are called with them, to measure them.
+    sample
+        What a sample is, in words.
     """
 
     training_set: Callable[..., TrainingSet]
@@ -91,6 +93,7 @@ class Task:
     fed: Callable[[Mapping[str, Tensor]], tuple[Any, ...]]
     options: tuple[str, ...] = ()
     example: Callable[[Any, int], tuple[Any, ...]] = one_crop
+    sample: str = "picture"
 
     def require(self, track: Track) -> None:
         """Raise HB302 where a track asks for something else."""

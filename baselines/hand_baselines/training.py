@@ -64,11 +64,13 @@ class Options:
     batch
         Samples of a step, on each device.
     learning_rate, head_rate
-        Adam's; the layers that a network names as its `HEADS` learn `head_rate` times faster. They
-        start at 0.001 and have to reach the scale at which a softmax, or a peak of 255, shows
-        anything.
+        The optimiser's; the layers that a network names as its `HEADS` learn `head_rate` times
+        faster. They start at 0.001 and have to reach the scale at which a softmax, or a peak of
+        255, shows anything.
     augmentation
         Factor on the shifts, scales and turns of random views.
+    optimizer, weight_decay
+        "adam", or "sgd" with Nesterov's momentum of 0.9; and how much weights are drawn to zero.
     schedule
         "steps": times `fall` at each of `drops` (parts of the training); "cosine": falls to 0.
     warmup
@@ -96,6 +98,8 @@ class Options:
     learning_rate: float = 1e-4
     head_rate: float = 1.0
     augmentation: float = 1.0
+    optimizer: Literal["adam", "sgd"] = "adam"
+    weight_decay: float = 0.0
     schedule: Literal["steps", "cosine"] = "steps"
     drops: tuple[float, ...] = (0.75, 0.85)
     fall: float = 0.1
@@ -200,7 +204,7 @@ def train(
     if accelerator.device.type == "cpu":
         keep_memory()
     parts, chief = accelerator.num_processes, accelerator.is_main_process
-    optimizer = torch.optim.Adam(_groups(job.network, options), options.learning_rate)
+    optimizer = _optimizer(job.network, options)
     saved = _open_state(out, job, options, parts)
     per_epoch = job.order.steps_per_epoch(options.batch * parts)
     total = options.steps
@@ -314,6 +318,14 @@ def device_name(device: torch.device) -> str:
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 
+def _optimizer(network: nn.Module, options: Options) -> torch.optim.Optimizer:
+    groups = _groups(network, options)
+    decayed: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, nesterov=True, **decayed)
+    return torch.optim.Adam(groups, **decayed)
+
+
 def _groups(network: nn.Module, options: Options) -> list[dict[str, Any]]:
     """Parameters by how fast they learn, relative to the common rate."""
     heads = tuple(f"{name}." for name in network.HEADS)  # pyright: ignore
@@ -390,6 +402,8 @@ def _fingerprint(job: Job, options: Options, parts: int) -> str:
         job.about.get("sha256"),
     ]
     about.append(job.initial_weights)
+    if "poses" in job.facts:
+        about.append(job.facts["poses"])
     return json.dumps(about, sort_keys=True)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hand_bench import files
-from hand_bench.array_types import Bool, Float
+from hand_bench.array_types import Bool, Float, Int
 from hand_bench.errors import HandBenchError, Problem, TrackError, unknown_name
 from hand_bench.joint_sets import FINGERS, HAND_SIDES, OPENPOSE
 from hand_bench.metrics import auc
@@ -38,6 +38,8 @@ FINGER_COLOURS = dict(
 )
 #: Text and frames; lines of the grid; the truth, where it is not drawn over a picture.
 INK, GRID, TRUTH = "#262626", "#80808040", "#8c8c8c"
+#: Cells of a confusion matrix.
+RIGHT, WRONG = "#4477aa", "#ee6677"
 LINE_COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#66ccee")
 LINE_STYLES = ("-", "--", "-.", ":")
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -317,6 +319,40 @@ def tidy(axes: Axes) -> None:
     axes.tick_params(colors=INK, labelsize=8, length=3)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set(color=INK, fontsize=9)
+
+
+def draw_confusion(
+    axes: Axes, confusion: Int[np.ndarray, "n n"], classes: Sequence[str], size: float = 9.0
+) -> None:
+    """Draw a confusion matrix: true classes in rows, answers in columns, counts in cells.
+
+    A cell is as strong as its share of the row; `size` is that of the texts, points.
+    """
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Rectangle
+
+    n = max(len(classes), 1)
+    for (row, column), count in np.ndenumerate(confusion):
+        if not count:
+            continue
+        strength = count / confusion[row].sum()
+        colour = to_rgba(RIGHT if row == column else WRONG, 0.12 + 0.88 * strength)
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, linewidth=0))
+        axes.text(column, row, f"{count}", ha="center", va="center_baseline", fontsize=size,
+                  color="#ffffff" if strength > 0.55 else INK)  # fmt: skip
+    axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
+    axes.set_xticks(range(len(classes)), classes, rotation=90)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=GRID, linewidth=0.5)
+    axes.tick_params(which="both", length=0, colors=INK, labelsize=size)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_parse_math(False)
+    for spine in axes.spines.values():
+        spine.set_color(GRID)
+    axes.set_xlabel("answer", color=INK, fontsize=9)
+    axes.set_ylabel("true class", color=INK, fontsize=9)
 
 
 def per_joint_plot(

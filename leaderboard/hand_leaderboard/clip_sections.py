@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 #: Pairs of classes and sequences on the page, at most.
 PAIRS, SEQUENCES = 15, 10
-RIGHT, WRONG = "#4477aa", "#ee6677"
 #: Inches of a cell by the number of classes: few classes get large ones.
 _CELLS = ((10, 0.55), (20, 0.36), (1000, 0.2))
 
@@ -44,9 +43,6 @@ def confusion_figure(confusion: Int[np.ndarray, "n n"], classes: Sequence[str]) 
     A cell is as strong as its share of the row. Classes without a clip and never answered are
     left out.
     """
-    from matplotlib.colors import to_rgba
-    from matplotlib.patches import Rectangle
-
     used = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     counts, names = confusion[np.ix_(used, used)], [classes[k] for k in used]
     n = max(len(used), 1)
@@ -56,27 +52,7 @@ def confusion_figure(confusion: Int[np.ndarray, "n n"], classes: Sequence[str]) 
     share = n * cell / (n * cell + edge)
     axes = figure.add_axes((1 - share, 1 - share, share - 0.01, share - 0.01))
     size = 7.0 if cell < 0.3 else 9.0
-    for (row, column), count in np.ndenumerate(counts):
-        if not count:
-            continue
-        strength = count / counts[row].sum()
-        colour = to_rgba(RIGHT if row == column else WRONG, 0.12 + 0.88 * strength)
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, linewidth=0))
-        axes.text(column, row, f"{count}", ha="center", va="center_baseline", fontsize=size,
-                  color="#ffffff" if strength > 0.55 else drawing.INK)  # fmt: skip
-    axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
-    axes.set_xticks(range(len(names)), names, rotation=90)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color=drawing.GRID, linewidth=0.5)
-    axes.tick_params(which="both", length=0, colors=drawing.INK, labelsize=size)
-    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        label.set_parse_math(False)
-    for spine in axes.spines.values():
-        spine.set_color(drawing.GRID)
-    axes.set_xlabel("answer", color=drawing.INK, fontsize=9)
-    axes.set_ylabel("true class", color=drawing.INK, fontsize=9)
+    drawing.draw_confusion(axes, counts, names, size)
     return figure
 
 

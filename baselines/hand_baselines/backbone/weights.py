@@ -31,8 +31,12 @@ def start_from(network: nn.Module, where: str | Path) -> str:
     Raises
     ------
     BaselineError
-        HB301 where there is no such thing, HB402 where it is damaged or of another size.
+        HB301 where there is no such thing, HB302 where the network has no backbone, HB402 where
+        the file is damaged or of another size.
     """
+    if not hasattr(network, "backbone"):
+        what = "are for models that look at pictures."
+        raise BaselineError(Problem("HB302", "--backbone-weights", what))
     state, source = _read(where)
     network.backbone.load_backbone(state)  # pyright: ignore
     return f"backbone of {source}; the rest random"

@@ -66,6 +66,7 @@ OUTER: dict[str, tuple[str, str]] = {
     "report": ("leaderboard", "Write a self-contained HTML report."),
     "baselines": ("baselines", "Train, run and score the baseline models."),
     "annotate": ("baselines", "Label hands in 3D from calibrated views, and measure how well."),
+    "verbs": ("baselines", "Score hand poses by the verbs that a classifier finds in them."),
     "publish": ("baselines", "Send models, worlds and the board to the Hugging Face Hub."),
 }
 
