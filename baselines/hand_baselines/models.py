@@ -100,22 +100,22 @@ class Model:
     def crops(self, config: Any, augmentation: float | None = None) -> Crops:
         """Return how crops are cut for a configuration.
 
-        With `augmentation` views are random; it is a factor on shifts, scales and turns.
-
-        Raises
-        ------
-        BaselineError
-            HB302 where the model looks at no pictures.
+        With `augmentation` views are random; it is a factor on shifts, scales and turns. HB302
+        where the model looks at no crops.
         """
-        if self.box is None:
-            raise BaselineError(Problem("HB302", self.name, "looks at no pictures."))
         ranges = self.ranges
         if augmentation is None:
             ranges = None
         elif ranges is not None:
             names = ("shift", "scale", "turn")
             ranges = replace(ranges, **{n: augmentation * getattr(ranges, n) for n in names})
-        return Crops(self.box(config), config.input_size, ranges, self.clipped)
+        return Crops(self.square(config), config.input_size, ranges, self.clipped)
+
+    def square(self, config: Any) -> Box:
+        """Return the square box of a box; HB302 where the model looks at no crops."""
+        if self.box is None:
+            raise BaselineError(Problem("HB302", self.name, "looks at no crops."))
+        return self.box(config)
 
 
 def _square(config: Any) -> Box:

@@ -88,7 +88,7 @@ def nothing() -> Found:
 
 def cut_of(model: Model, config: Any) -> Cut:
     """Return how a model's crops are cut."""
-    return Cut(model.box(config), config.input_size)
+    return Cut(model.square(config), config.input_size)
 
 
 def training_set(

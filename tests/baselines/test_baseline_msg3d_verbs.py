@@ -327,7 +327,7 @@ def test_the_command_is_registered():
 
 
 def test_what_is_for_pictures_is_refused():
-    with pytest.raises(BaselineError, match=r"HB302 msg3d: looks at no pictures"):
+    with pytest.raises(BaselineError, match=r"HB302 msg3d: looks at no crops"):
         MODEL.crops(TINY)
     with pytest.raises(BaselineError, match=r"HB302 --backbone-weights: are for models"):
         start_from(MODEL.network_class()(TINY), "backbone-small")
