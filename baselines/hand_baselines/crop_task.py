@@ -25,9 +25,12 @@ from hand_baselines.samples import (
 )
 from hand_baselines.tables import FACTS
 from hand_baselines.tasks import Task, TrainingSet
+from hand_baselines.triangulation import undistort
 from hand_baselines.weights import Loaded
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.errors import BaselineError, Problem
+from hand_bench.geometry import back_project, project
+from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.tracks import Track
 
 LeftRoot = Literal["relative", "absolute"]
@@ -101,7 +104,36 @@ class CropAnswers:
             done = end
             if seen is not None:
                 seen(done)
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return undo_lens(found, rows)
+
+
+def undo_lens(columns: Mapping[str, np.ndarray], rows: AnnotationBatch) -> dict[str, np.ndarray]:
+    """Move joints onto the rays of lenses; networks lift pixels as if there were none.
+
+    Depths stay. Rows without ``distortion`` and joints beyond the lens's field stay as they are.
+    """
+    bent = rows.given("distortion") & rows.given("K")
+    bent[bent] = rows["distortion"][bent].any(axis=1)
+    moved = dict(columns)
+    if not bent.any():
+        return moved
+    K, lens = rows["K"][bent].astype(float), rows["distortion"][bent].astype(float)
+
+    def straight(points: np.ndarray) -> np.ndarray:
+        pixels = undistort(project(points, K), K, lens)
+        kept = np.where(np.isfinite(pixels), pixels, project(points, K))
+        return back_project(kept, points[..., 2], K)
+
+    wrist = columns["right_joints"][bent, :1].astype(float)
+    if "left_root" in columns:
+        apart = straight(wrist + columns["left_root"][bent, None]) - straight(wrist)
+        moved["left_root"] = columns["left_root"].copy()
+        moved["left_root"][bent] = apart[:, 0]
+    for side in HAND_SIDES:
+        moved[f"{side}_joints"] = columns[f"{side}_joints"].copy()
+        moved[f"{side}_joints"][bent] = straight(columns[f"{side}_joints"][bent].astype(float))
+    return moved
 
 
 def answers(

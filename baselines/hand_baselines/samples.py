@@ -40,11 +40,11 @@ from hand_bench.joint_sets import HAND_SIDES
 #: What a method may look at.
 INPUTS = (
     *("sample_id", "annotation_id", "image", "width", "height"),
-    *("K", "bbox", "right_bbox", "left_bbox"),
+    *("K", "distortion", "bbox", "right_bbox", "left_bbox"),
 )
 #: What it is trained on.
 LABELS = (
-    *("hand_type", "hand_type_valid", "annotator", "distortion"),
+    *("hand_type", "hand_type_valid", "annotator"),
     *(
         f"{side}_{what}"
         for side in HAND_SIDES

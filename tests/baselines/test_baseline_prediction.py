@@ -15,6 +15,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
 
 import hand_bench
+from hand_baselines.crop_task import undo_lens
 from hand_baselines.internet import predict as reading
 from hand_baselines.internet.model import InterNetOutput
 from hand_baselines.internet.targets import network_to_openpose
@@ -24,8 +25,10 @@ from hand_baselines.pictures import Pictures
 from hand_baselines.prediction import predict
 from hand_baselines.samples import HandCrops, picture_root, read_table
 from hand_baselines.weights import load_weights, save_weights
-from hand_bench.annotations import Annotations
+from hand_bench.annotations import AnnotationBatch, Annotations, encode
+from hand_bench.calibration import project_opencv
 from hand_bench.errors import BaselineError, DatasetError
+from hand_bench.geometry import back_project
 
 TRACK = "handsim-interhand26m"
 MODEL = find_model("internet")
@@ -196,6 +199,26 @@ def test_the_left_wrist_follows_the_relative_depth(loaded, test_table):
     columns = reading.answer(loaded.network, perfect(loaded.network, batch), batch, facts)
     true = (depth[:, 1] - depth[:, 0]).numpy()
     assert known.any() and np.allclose(columns["left_root"][known, 2], true[known], atol=15)
+
+
+def test_lenses_are_undone_at_the_depths_that_were_said():
+    rng = np.random.default_rng(0)
+    K = np.tile([[600.0, 0, 320], [0, 610, 240], [0, 0, 1]], (3, 1, 1))
+    lens = np.array([[-0.2, 0.05, 1e-3, -2e-3, 0, 0, 0, 0], [0] * 8, [0.1, 0, 0, 0, 0, 0, 0, 0]])
+    true = rng.normal([0, 0, 600], 60, (3, 2, 21, 3))
+    pixels = np.stack([project_opencv(true[k].reshape(-1, 3), K[k], lens[k]) for k in range(3)])
+    said = back_project(pixels, true[..., 2].reshape(3, -1), K).reshape(true.shape)
+    rows = encode(
+        {"sample_id": list("abc"), "K": K, "distortion": (lens, np.array([False, True, False]))}
+    )
+    columns = {"right_joints": said[:, 0], "left_joints": said[:, 1]}
+    columns["left_root"] = said[:, 1, 0] - said[:, 0, 0]
+    found = undo_lens(columns, AnnotationBatch(0, rows))
+    joints = np.stack([found["right_joints"], found["left_joints"]], axis=1)
+    assert np.allclose(joints, true, atol=1e-3)
+    assert np.allclose(found["left_root"], true[:, 1, 0] - true[:, 0, 0], atol=1e-3)
+    assert np.abs(said - true)[[0, 2]].max() > 0.5
+    assert np.array_equal(joints[1], said[1])
 
 
 def test_only_one_camera_of_hands_is_answered(loaded, tmp_path):
