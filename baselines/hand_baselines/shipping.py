@@ -19,6 +19,7 @@ from hand_baselines.weights import load_weights, save_weights, seal
 from hand_bench import files
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.data import open_annotations
+from hand_bench.errors import BaselineError, Problem
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
@@ -51,8 +52,16 @@ def ship(
         What else the card has to say.
     predictions
         Where the predictions that were scored are kept; default: they are not.
+
+    Raises
+    ------
+    BaselineError
+        HB302 for tracks of clips.
     """
     run, folder, known = Path(run), Path(folder), find_track(track)
+    if known.kind == "action":
+        what = "is a track of clips, for which cards and floors are not written yet."
+        raise BaselineError(Problem("HB302", known.name, what))
     best = load_weights(chosen_weights(run))
     save_weights(folder, best.model, best.preset, best.network, best.facts, half=True)
     seal(folder)

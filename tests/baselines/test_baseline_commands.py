@@ -95,6 +95,12 @@ def test_a_run_is_shipped_with_its_scores_and_the_floors(mini_world, tiny_preset
     assert str(tmp_path) not in written and str(mini_world) not in written
 
 
+def test_weights_of_clips_are_not_shipped_yet(tmp_path):
+    with pytest.raises(BaselineError, match="HB302 handsim-h2o-action: is a track of clips"):
+        run("ship", tmp_path / "run", tmp_path / "folder", "--track", "handsim-h2o-action")
+    assert not (tmp_path / "folder").exists()
+
+
 def test_svegonet_trains_and_answers(mini_world, tmp_path, monkeypatch):
     tiny = SVEgoNetConfig(18, 0.125, input_size=32, bins=8, hidden=8, branch_hidden=16, sigma=1.0)
     monkeypatch.setitem(PRESETS, "tiny", tiny)
