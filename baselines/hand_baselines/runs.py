@@ -29,7 +29,8 @@ from hand_baselines.samples import (
 )
 from hand_baselines.tables import evenly, open_table
 from hand_baselines.tasks import given_options
-from hand_baselines.training import RECORD, Job, Options, make_accelerator, train
+from hand_baselines.training import RECORD, Job, make_accelerator, train
+from hand_baselines.training_options import Options
 from hand_baselines.weights import Loaded, load_weights
 from hand_bench.annotations import Annotations
 from hand_bench.data import DATASETS
@@ -84,7 +85,7 @@ def run(
     config
         What differs from the preset's configuration: "window=1" (see `presets.changed`).
     options
-        Of training, where they differ from the preset's (`training.Options`).
+        Of training, where they differ from the preset's (`training_options.Options`).
 
     Raises
     ------

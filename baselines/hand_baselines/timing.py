@@ -18,9 +18,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from hand_baselines.models import Model
+from hand_baselines.provenance import device_name
 from hand_baselines.resnet import parameter_count
 from hand_baselines.tables import open_table
-from hand_baselines.training import device_name
 from hand_bench.tracks import find_track
 
 PASSES, WARM = 5, 2

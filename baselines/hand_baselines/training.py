@@ -24,14 +24,13 @@ import gc
 import json
 import math
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,9 +38,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from hand_baselines.memory import keep_memory
 from hand_baselines.models import Model
+from hand_baselines.provenance import commit, device_name
 from hand_baselines.resnet import channels_last, parameter_count
 from hand_baselines.samples import Order
 from hand_baselines.training_log import Log, Window, plot
+from hand_baselines.training_options import Options
 from hand_baselines.weights import save_weights
 from hand_bench import files
 from hand_bench.errors import BaselineError, Problem
@@ -51,80 +52,6 @@ Progress = Callable[[str, int, int], None]
 STATE, RECORD = "state.pt", "record.json"
 #: Throughput is measured over these steps; the first of them warm up.
 MEASURED, WARMING = 40, 8
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a network is trained.
-
-    Attributes
-    ----------
-    steps, minutes, epochs
-        When it ends; one of the three. Minutes do not count evaluations.
-    batch
-        Samples of a step, on each device.
-    learning_rate, head_rate
-        The optimiser's; the layers that a network names as its `HEADS` learn `head_rate` times
-        faster. They start at 0.001 and have to reach the scale at which a softmax, or a peak of
-        255, shows anything.
-    augmentation
-        Factor on the shifts, scales and turns of random views.
-    optimizer, weight_decay
-        "adam", or "sgd" with Nesterov's momentum of 0.9; and how much weights are drawn to zero.
-    schedule
-        "steps": times `fall` at each of `drops` (parts of the training); "cosine": falls to 0.
-    warmup
-        Steps over which the rate rises to its full value.
-    clip
-        Largest norm of the gradient; 0: as it is.
-    precision
-        "no" (float32), "fp16" or "bf16".
-    workers
-        Processes that read pictures; 0: none but the training one.
-    threads
-        Of torch on a processor; 0: torch's own choice.
-    save_every, log_every
-        Steps between saved states, and between rows of the log.
-    evaluate_every
-        Steps between evaluations; 0: after every epoch. There is always one at the end.
-    seed
-        Of everything that is drawn.
-    """
-
-    steps: int | None = None
-    minutes: float | None = None
-    epochs: float | None = None
-    batch: int = 16
-    learning_rate: float = 1e-4
-    head_rate: float = 1.0
-    augmentation: float = 1.0
-    optimizer: Literal["adam", "sgd"] = "adam"
-    weight_decay: float = 0.0
-    schedule: Literal["steps", "cosine"] = "steps"
-    drops: tuple[float, ...] = (0.75, 0.85)
-    fall: float = 0.1
-    warmup: int = 50
-    clip: float = 0.0
-    precision: Literal["no", "fp16", "bf16"] = "no"
-    workers: int = 1
-    threads: int = 0
-    save_every: int = 200
-    log_every: int = 20
-    evaluate_every: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if sum(end is not None for end in (self.steps, self.minutes, self.epochs)) != 1:
-            what = "ends by steps, by minutes or by epochs: give one of them."
-            raise BaselineError(Problem("HB302", "training", what))
-
-    def rate(self, step: int, total: int | None) -> float:
-        """Return the learning rate of a step; `total` is not known before it is measured."""
-        rise = min(1.0, (step + 1) / max(self.warmup, 1))
-        part = step / total if total else 0.0
-        if self.schedule == "cosine":
-            return self.learning_rate * rise * (1 + math.cos(math.pi * part)) / 2
-        return self.learning_rate * rise * self.fall ** sum(part >= drop for drop in self.drops)
 
 
 @dataclass
@@ -291,31 +218,6 @@ def make_accelerator(options: Options) -> Any:
     from accelerate import Accelerator
 
     return Accelerator(mixed_precision=options.precision)
-
-
-def commit() -> str | None:
-    """Return the repository's commit, with "+" where files differ from it; None without one."""
-    head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", ".")
-    return head and head + ("+" if changed else "")
-
-
-def _git(*arguments: str) -> str | None:
-    """Return what git says of the package's folder; None where it says nothing."""
-    folder = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
-
-
-def device_name(device: torch.device) -> str:
-    """Return what computes, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
 
 
 def _optimizer(network: nn.Module, options: Options) -> torch.optim.Optimizer:

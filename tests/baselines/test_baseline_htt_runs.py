@@ -24,7 +24,8 @@ from hand_baselines.models import find_model
 from hand_baselines.pictures import Pictures
 from hand_baselines.prediction import predict
 from hand_baselines.tables import open_table
-from hand_baselines.training import Job, Options, train
+from hand_baselines.training import Job, train
+from hand_baselines.training_options import Options
 from hand_baselines.weights import Loaded, load_weights, save_weights
 from hand_bench.data import open_annotations
 from hand_bench.errors import BaselineError, DatasetError

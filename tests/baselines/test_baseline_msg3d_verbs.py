@@ -26,7 +26,8 @@ from hand_baselines.prediction import predict
 from hand_baselines.tables import open_table
 from hand_baselines.tasks import given_options
 from hand_baselines.timing import measure
-from hand_baselines.training import Job, Options, train
+from hand_baselines.training import Job, train
+from hand_baselines.training_options import Options
 from hand_baselines.weights import load_weights, save_weights
 from hand_bench.annotations import Annotations, write
 from hand_bench.errors import BaselineError, HandBenchError, SubmissionError

@@ -45,7 +45,8 @@ from hand_baselines.pictures import Pictures
 from hand_baselines.prediction import predict, score
 from hand_baselines.resnet import parameter_count
 from hand_baselines.tables import open_table
-from hand_baselines.training import Job, Options, train
+from hand_baselines.training import Job, train
+from hand_baselines.training_options import Options
 from hand_baselines.view_task import asked_hands, cut_of
 from hand_baselines.weights import load_weights
 from hand_bench.data import open_annotations

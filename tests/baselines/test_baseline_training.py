@@ -18,8 +18,9 @@ pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselin
 
 from hand_baselines import runs, tables, training
 from hand_baselines.models import find_model
-from hand_baselines.training import Job, Options, train
+from hand_baselines.training import Job, train
 from hand_baselines.training_log import read_log
+from hand_baselines.training_options import Options
 from hand_baselines.weights import load_weights
 from hand_bench.errors import BaselineError
 from hand_bench.tracks import find_track

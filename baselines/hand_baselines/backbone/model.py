@@ -46,7 +46,7 @@ class RegressorOutput(NamedTuple):
 class Regressor(nn.Module, Pretrained):
     """The network; `backbone` is what other models take over."""
 
-    #: Layers that learn faster: none.
+    #: Layers that learn faster (`training_options.Options.head_rate`).
     HEADS = ("places.4",)
 
     def __init__(self, config: BackboneConfig):

@@ -102,7 +102,7 @@ class HTTLosses(NamedTuple):
 class HTT(nn.Module, Pretrained):
     """The network; `PRESETS["paper"]` has 25,498,858 parameters."""
 
-    #: Layers that learn faster (`training.Options.head_rate`).
+    #: Layers that learn faster (`training_options.Options.head_rate`).
     HEADS = ("joints.4", "objects.1", "action")
 
     def __init__(self, config: HTTConfig):

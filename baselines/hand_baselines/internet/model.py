@@ -87,7 +87,7 @@ class Decoded(NamedTuple):
 class InterNet(nn.Module, Pretrained):
     """The network; `PRESETS["paper"]` has 47,305,474 parameters."""
 
-    #: Layers that learn faster (`training.Options.head_rate`).
+    #: Layers that learn faster (`training_options.Options.head_rate`).
     HEADS = ("right_pose.convolution", "left_pose.convolution")
 
     def __init__(self, config: InterNetConfig):

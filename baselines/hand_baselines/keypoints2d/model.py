@@ -66,7 +66,7 @@ class Keypoints(NamedTuple):
 class KeypointNet(nn.Module, Pretrained):
     """The network; `PRESETS["small"]` has 1.7 million parameters."""
 
-    #: Layers that learn faster (`training.Options.head_rate`).
+    #: Layers that learn faster (`training_options.Options.head_rate`).
     HEADS = ("pyramid", "heatmaps")
 
     def __init__(self, config: KeypointsConfig):

@@ -41,7 +41,7 @@ class VerbLosses(NamedTuple):
 class MSG3D(nn.Module, Pretrained):
     """The network; `PRESETS["paper"]` has 3,053,973 parameters."""
 
-    #: Layers that may learn faster (`training.Options.head_rate`).
+    #: Layers that may learn faster (`training_options.Options.head_rate`).
     HEADS = ("classifier",)
 
     def __init__(self, config: MSG3DConfig):

@@ -66,7 +66,7 @@ class Hands(NamedTuple):
 class MVExoNet(nn.Module, Pretrained):
     """The network; views may be any number, and any cameras."""
 
-    #: Layers that learn faster (`training.Options.head_rate`).
+    #: Layers that learn faster (`training_options.Options.head_rate`).
     HEADS = ("pyramid", "reduce", "v2v")
 
     def __init__(self, config: MVExoNetConfig):

@@ -76,7 +76,7 @@ class RootNet(nn.Module, Pretrained):
 
     mean: Tensor
     deviation: Tensor
-    #: Layers that learn faster (`training.Options.head_rate`).
+    #: Layers that learn faster (`training_options.Options.head_rate`).
     HEADS = ("place", "gamma")
 
     def __init__(self, config: RootNetConfig):

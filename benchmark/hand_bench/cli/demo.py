@@ -75,7 +75,10 @@ def _baseline(path: Path, track: str) -> Path | None:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the file is named below
             baselines([*given, "--workers", "0", "--output", str(path)])
-    except (ImportError, HandBenchError):
+    except ImportError:
+        return None
+    except HandBenchError as error:  # a wheel has no weights; anything else should be seen as well
+        console.note(str(error))
         return None
     return path
 
