@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hand_baselines import tensors
+from hand_baselines.floors import FLOOR_NAMES, MOST_FREQUENT
 from hand_bench import files
+from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.results import Result, Score
 
 #: What a card shows, where a result has it: (protocol, metric).
 SHOWN = (
+    ("paper", "MPJPE"),
+    ("paper", "PCK-AUC"),
+    ("official", "MEPE"),
+    ("htt", "MEPE"),
+    ("htt", "MEPE-RA"),
     ("official", "MPJPE"),
     ("official", "MRRPE"),
     ("official", "handedness accuracy"),
@@ -24,16 +31,21 @@ SHOWN = (
     ("recommended", "PA-MPJPE"),
     ("recommended", "hand AP"),
     ("recommended", "hand recall"),
+    ("recommended", "accuracy"),
+    ("recommended", "class-mean accuracy"),
 )
 SUBSETS = ("all", "SH", "IH")
+#: Metrics that papers give for each hand.
+_EACH_HAND = ("MEPE", "MEPE-RA")
 #: What the Hub files the models and worlds under.
 TASK, LIBRARY, TAGS = "keypoint-detection", "hand-bench", ("hand-pose-estimation", "3d-hand-pose")
-#: Beside weights: the floors' results on the same track.
-FLOORS_FILE = "floors.json"
-_FLOORS = (
-    "The floors look at boxes only (`hand_baselines/floors.py`), at the same ones as the model.",
-    "",
-)
+#: Beside weights: the floors' results on the same track; and all other results, by track and
+#: by the column of the card.
+FLOORS_FILE, OTHERS_FILE = "floors.json", "others.json"
+#: The column of the weights themselves.
+OWN = "this model"
+#: Track -> column -> result.
+Results = Mapping[str, Mapping[str, Result]]
 
 
 def card(
@@ -43,9 +55,10 @@ def card(
     *,
     size: int,
     floors: Mapping[str, Result] | None = None,
+    others: Results | None = None,
     title: str = "",
     notes: str = "",
-    root_depth: str | None = None,
+    flags: str = "",
 ) -> str:
     """Return the card in Markdown.
 
@@ -60,20 +73,23 @@ def card(
     size
         Bytes of the weights.
     floors
-        Scores of predictors that look at boxes only, for comparison (`floors.FLOORS`).
+        Scores of predictors that look at no picture, for comparison (`floors.FLOORS`).
+    others
+        More results: on this track in columns beside, on others in tables of their own.
     notes
         What else has to be said.
-    root_depth
-        The RootNet that gave the depths of wrists.
+    flags
+        What the command line of a prediction has besides: "--root-depth rootnet-small".
     """
     data, options = record["data"], record["options"]
-    track = result.track["name"]
-    depths = f" --root-depth {root_depth}" if root_depth else ""
+    tables = _tables(result, floors or {}, others or {})
+    own = [columns[OWN] for columns in tables.values() if OWN in columns]
+    sample = _sample(record)
     lines = [
-        *front_matter(model_metadata(name, record, result)),
+        *front_matter(model_metadata(name, record, *own)),
         *(f"# {name}", "", title, ""),
         f"Trained for {record['minutes']:g} minutes ({record['steps']:,} steps, "
-        f"{record['epochs']:.2f} epochs) on {_device(record)}, on {_procedural(data)}. "
+        f"{record['epochs']:.2f} epochs) on {_device(record)}, on {_procedural(data, sample)}. "
         f"Initial weights: {record['initial_weights']}; no ImageNet weights, no real pictures. "
         "It shows that the training, prediction and scoring work; it is no state of the art and "
         "says nothing about real pictures.",
@@ -82,36 +98,66 @@ def card(
         "|---|---|",
         f"| model, preset | {record['model']}, `{record['preset']}` |",
         f"| parameters | {record['parameters']:,}; {size / 2**20:.1f} MiB in half precision |",
-        f"| training data | {data['dataset']}, {data['split']}, {data['samples']:,} pictures "
+        f"| training data | {data['dataset']}, {data['split']}, {data['samples']:,} {sample}s "
         f"({data.get('release', 'unknown release')}) |",
         f"| annotations | sha256 `{data['sha256'][:16]}...` |",
         f"| device | {_device(record)}, precision {record['precision']} |",
-        f"| time | {record['minutes']:g} minutes, {record['images_per_second']:g} pictures/s |",
-        f"| optimisation | Adam, batch {options['batch']}, rate {options['learning_rate']:g}, "
+        f"| time | {record['minutes']:g} minutes, {record['images_per_second']:g} {sample}s/s |",
+        f"| optimisation | {options['optimizer'].capitalize()}, batch {options['batch']}, "
+        f"rate {options['learning_rate']:g}, "
         f"{options['schedule']}{_pose_loss(record)}, seed {options['seed']} |",
         "| commit | see `record.json` |",
         "| all options, versions, data hash | `record.json`; losses: `log.csv` |",
         "",
-        f"## Scores on `{track}`",
-        "",
-        "By the harness (`result.json`), 95 % intervals by a bootstrap over sequences. "
-        f"Given to the model: {', '.join(result.predictions.get('inputs', [])) or _inputs(record)}."
-        + _depths(result, root_depth),
-        "",
-        *_table(result, floors or {}),
-        "",
-        *(_FLOORS if floors else ()),
-        *(_verdict(result, floors) if floors else ()),
+    ]
+    for track, columns in tables.items():
+        lines += [f"## Scores on `{track}`", "", *_scores(columns, record, flags), ""]
+    lines += [
         *((notes, "") if notes else ()),
         "## Use",
         "",
         "```",
-        f"hand-bench baselines predict {name} --track {track}{depths} -o preds.parquet",
-        f"hand-bench evaluate preds.parquet --track {track}",
+        f"hand-bench baselines predict {name} --track {result.track['name']}{_and(flags)} "
+        "-o preds.parquet",
+        f"hand-bench evaluate preds.parquet --track {result.track['name']}",
         "```",
         "",
     ]
     return "\n".join(lines)
+
+
+def _tables(
+    result: Result, floors: Mapping[str, Result], others: Results
+) -> dict[str, dict[str, Result]]:
+    """Return the columns of every track, the card's own track first, floors last."""
+    track = result.track["name"]
+    found = {track: {OWN: result, **others.get(track, {}), **floors}}
+    return found | {name: dict(more) for name, more in others.items() if name != track}
+
+
+def _scores(columns: Mapping[str, Result], record: Mapping[str, Any], flags: str) -> list[str]:
+    """Return what is said of one track: what was given, the table, what is better than floors."""
+    first = next(iter(columns.values()))
+    given = first.predictions.get("inputs", [])
+    floors = {name: result for name, result in columns.items() if name in FLOOR_NAMES}
+    declared = ", ".join(given) or _inputs(record)
+    lines = [
+        f"By the harness (`result.json`{', `' + OTHERS_FILE + '`' if len(columns) > 1 else ''}), "
+        f"95 % intervals by a bootstrap over sequences. Given to the model: {declared}"
+        f"{f' (`{flags}`)' if flags else ''}.{_depths(given, flags)}",
+        "",
+        *_table(columns),
+    ]
+    if floors and OWN in columns:
+        lines += ["", _about_floors(floors, given), "", *_verdict(columns[OWN], floors)]
+    return lines
+
+
+def _about_floors(floors: Mapping[str, Result], given: Sequence[str]) -> str:
+    if MOST_FREQUENT in floors:
+        return f"`{MOST_FREQUENT}` answers with how frequent the classes are in training."
+    boxes = "which the model is not given" if "boxes:none" in given else "the same as the model"
+    return f"The floors look at boxes only (`hand_baselines/floors.py`), {boxes}."
 
 
 def plain_card(name: str, model: str, title: str) -> str:
@@ -122,14 +168,14 @@ def plain_card(name: str, model: str, title: str) -> str:
     )
 
 
-def model_metadata(name: str, record: Mapping[str, Any], result: Result) -> dict[str, Any]:
+def model_metadata(name: str, record: Mapping[str, Any], *results: Result) -> dict[str, Any]:
     """Return what the Hub reads of a card: kind, data, and the scores as its ``model-index``."""
     trained_on = record["data"]["dataset"]
     published = {"datasets": [_dataset_id(trained_on)]} if _is_published(trained_on) else {}
     return {
         **plain_metadata(record["model"]),
         **published,
-        "model-index": [{"name": name, "results": [_evaluation(result)]}],
+        "model-index": [{"name": name, "results": [_evaluation(one) for one in results]}],
     }
 
 
@@ -173,9 +219,8 @@ def _evaluation(result: Result) -> dict[str, Any]:
             "name": f"{score.metric} {score.subset} ({protocol}), {score.unit or '%'}",
             "value": float(score.text().replace(",", "")),
         }
-        for protocol, metric in SHOWN
-        for subset in SUBSETS
-        if (score := _find(result, protocol, metric, subset)) and score.value is not None
+        for protocol, metric, subset in _shown(result)
+        if (score := _find(result, protocol, metric, subset))
     ]
     data = {"type": _dataset_id(track["dataset"]), "name": track["name"], "split": track["split"]}
     task = {"type": TASK, "name": "3D hand pose estimation"}
@@ -206,12 +251,11 @@ def shareable(result: Result) -> Result:
     )
 
 
-def write_card(
-    folder: str | Path, *, title: str = "", notes: str = "", root_depth: str | None = None
-) -> Path:
+def write_card(folder: str | Path, *, title: str = "", notes: str = "", flags: str = "") -> Path:
     """Write the card of a folder with weights, ``record.json`` and ``result.json``.
 
-    The floors are those of ``floors.json``, where it is there.
+    The floors are those of ``floors.json``, the other results those of ``others.json``, where these
+    are there.
     """
     folder = Path(folder)
     record = json.loads((folder / "record.json").read_text("utf-8"))
@@ -225,9 +269,10 @@ def write_card(
             result,
             size=size,
             floors=read_floors(folder),
+            others=_read_others(folder),
             title=title,
             notes=notes,
-            root_depth=root_depth,
+            flags=flags,
         )
         temporary.write_text(text, "utf-8")
     return path
@@ -241,37 +286,47 @@ def read_floors(folder: Path) -> dict[str, Result]:
     return {k: Result.from_json(v) for k, v in json.loads(path.read_text("utf-8")).items()}
 
 
-def _table(result: Result, floors: Mapping[str, Result]) -> list[str]:
-    columns = ["protocol", "metric", "subset", "this model", *floors]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for protocol, metric in SHOWN:
-        for subset in SUBSETS:
-            own = _find(result, protocol, metric, subset)
-            if own is None or own.value is None:
-                continue
-            others = [_find(floor, protocol, metric, subset) for floor in floors.values()]
-            unit = own.unit or "%"
-            cells = [protocol, f"{metric}, {unit}", subset, *map(_cell, (own, *others))]
-            lines.append("| " + " | ".join(cells) + " |")
+def _read_others(folder: Path) -> dict[str, dict[str, Result]]:
+    path = folder / OTHERS_FILE
+    if not path.is_file():
+        return {}
+    found = json.loads(path.read_text("utf-8"))
+    return {t: {k: Result.from_json(v) for k, v in more.items()} for t, more in found.items()}
+
+
+def _shown(result: Result) -> list[tuple[str, str, str]]:
+    """Return protocol, metric and subset of what a card shows of a result."""
+    return [
+        (protocol, metric, subset)
+        for protocol, metric in SHOWN
+        for subset in ((*HAND_SIDES, "all") if metric in _EACH_HAND else SUBSETS)
+        if (own := _find(result, protocol, metric, subset)) and own.value is not None
+    ]
+
+
+def _table(columns: Mapping[str, Result]) -> list[str]:
+    titles = ["protocol", "metric", "subset", *columns]
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for protocol, metric, subset in _shown(next(iter(columns.values()))):
+        found = [_find(result, protocol, metric, subset) for result in columns.values()]
+        unit = next((score.unit for score in found if score), "") or "%"
+        cells = [protocol, f"{metric}, {unit}", subset, *map(_cell, found)]
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
 def _verdict(result: Result, floors: Mapping[str, Result]) -> list[str]:
     """Say what is better than every floor with intervals apart, and what is not."""
     better, others = [], []
-    for protocol, metric in SHOWN:
-        for subset in SUBSETS:
-            own = _find(result, protocol, metric, subset)
-            if own is None or own.value is None:
-                continue
-            against = [_find(floor, protocol, metric, subset) for floor in floors.values()]
-            apart = all(_apart(own, floor) for floor in against if floor is not None)
-            (better if apart else others).append(f"{metric} {subset} ({protocol})")
+    for protocol, metric, subset in _shown(result):
+        own = result.score(metric, subset, protocol)
+        against = [_find(floor, protocol, metric, subset) for floor in floors.values()]
+        apart = all(_apart(own, floor) for floor in against if floor is not None)
+        (better if apart else others).append(f"{metric} {subset} ({protocol})")
     return [
         f"Better than every floor, intervals apart: {', '.join(better) or 'nothing'}.",
         "",
         f"Not so: {', '.join(others) or 'nothing'}.",
-        "",
     ]
 
 
@@ -300,8 +355,15 @@ def _device(record: Mapping[str, Any]) -> str:
     return f"{count} x {device}" if count > 1 else device
 
 
-def _procedural(data: Mapping[str, Any]) -> str:
-    what = "procedural pictures" if str(data["dataset"]).startswith("handsim") else "pictures"
+def _sample(record: Mapping[str, Any]) -> str:
+    """Return what one training sample of a model is."""
+    from hand_baselines.models import find_model
+
+    return find_model(record["model"]).task().sample
+
+
+def _procedural(data: Mapping[str, Any], sample: str) -> str:
+    what = f"{'procedural ' if _is_published(str(data['dataset'])) else ''}{sample}s"
     return f"{data['samples']:,} {what} of {data['dataset']} ({data['split']})"
 
 
@@ -310,16 +372,18 @@ def _pose_loss(record: Mapping[str, Any]) -> str:
     return f", pose loss `{chosen}`" if chosen else ""
 
 
-def _depths(result: Result, root_depth: str | None) -> str:
-    """Say where the depths of wrists come from."""
-    if root_depth:
-        return f" The depths of the wrists are those of `{root_depth}`."
-    if "root_depth:none" not in result.predictions.get("inputs", []):
+def _depths(given: Sequence[str], flags: str) -> str:
+    """Say where the depths of wrists come from, where they are not measured."""
+    if "root_depth:none" not in given or "--root-depth" in flags:
         return ""
     return (
         " Without a measured depth both wrists are put at the mean depth of the training wrists; "
         "wrist-relative errors contain what that does to sizes."
     )
+
+
+def _and(flags: str) -> str:
+    return f" {flags}" if flags else ""
 
 
 def _inputs(record: Mapping[str, Any]) -> str:

@@ -359,8 +359,7 @@ def baselines_ship(
     folder: Path,
     /,
     *,
-    track: str,
-    root_depth: str | None = None,
+    track: tuple[str, ...],
     notes: Path | None = None,
     predictions: Path | None = None,
     workers: int = 1,
@@ -374,21 +373,20 @@ def baselines_ship(
     folder
         Where the weights go; its name becomes theirs.
     track
-        What they are scored on.
-    root_depth
-        The RootNet that gives their depths.
+        What they are scored on, and what `predict` is given there: "handsim-interhand26m
+        root_depth=rootnet-small". Again for more scores on the card; with "weights=NAME" those of
+        other weights.
     notes
         Text file: what else the card has to say.
     predictions
-        Where the predictions that are scored are kept; default: they are not.
+        Where the predictions of the first track are kept; default: they are not.
     workers
         Processes that read pictures.
     """
     from hand_baselines.shipping import ship
 
     said = notes.read_text("utf-8").strip() if notes else ""
-    options: dict[str, Any] = {"root_depth": root_depth, "predictions": predictions}
-    result = ship(run, folder, track, workers=workers, notes=said, **options)
+    result = ship(run, folder, track, workers=workers, notes=said, predictions=predictions)
     console.write(str(result))
     console.write(str(folder))
 
@@ -438,7 +436,7 @@ def baselines_bench(
     if json:
         console.write_json(found)
         return
-    sample = model.task().sample
+    sample = model.task().measured or model.task().sample
     console.write(
         f"{name} {preset}: {found['parameters']:,} parameters, "
         f"{found['gflops']:.2f} GFLOP a {sample}, {found['device']}"

@@ -1,10 +1,11 @@
-"""Predictors that look at boxes only: the floor of every board, in NumPy.
+"""Predictors that look at no picture: the floor of every board, in NumPy.
 
 Conventions
 -----------
 Millimetres, camera frame, OpenPose order, right hand first, as everywhere. A floor is given what
 models are given on that track: the box around all hands of a picture. Both hands are answered
-always, and the score says how sure that is. With `per_hand` it is given each hand's own box, where
+always, and the score says how sure that is; a side that training never shows is answered by "no
+such hand". With `per_hand` it is given each hand's own box, where
 the dataset has them, as models are that take one hand at a time; then a hand with a box is there,
 and one without is answered by "no such hand". A picture without any box is answered by "no hands".
 
@@ -14,6 +15,8 @@ and one without is answered by "no such hand". A picture without any box is answ
   single point, because Procrustes alignment of a point is undefined and scorers refuse it; and it
   is scored with `--units mm`, because hands of that size are otherwise taken for another unit.
 * `NearestBox`: the training hand of that side whose box is the most similar, as it is.
+
+Of clips: `class_frequencies`, how frequent every class is in training; the most frequent one wins.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from typing import Protocol
 import numpy as np
 
 from hand_bench.annotations import AnnotationBatch
-from hand_bench.array_types import Bool, Float
+from hand_bench.array_types import Bool, Float, Int
 from hand_bench.geometry import back_project, project
 from hand_bench.joint_sets import HAND_SIDES, OPENPOSE
 
@@ -156,18 +159,18 @@ class MeanPose:
         Raises
         ------
         ValueError
-            Where a side has no whole hand.
+            Where there is no whole hand.
         """
         whole = _whole_hands(views)
         wrist = views.joints[:, :, OPENPOSE.root]
         middle = project(views.joints.mean(axis=2), views.K)
         place = (middle - views.box[..., :2]) / views.box[..., 2:]
         relative = views.joints - wrist[:, :, None]
-        sides = [(slice(None), k) for k in range(2)]
+        hands = whole[..., None]
         return cls(
-            np.stack([relative[side][whole[side]].mean(axis=0) for side in sides]),
-            np.stack([wrist[side][whole[side], 2].mean() for side in sides]),
-            np.stack([place[side][whole[side]].mean(axis=0) for side in sides]),
+            _mean(relative, hands[..., None]),
+            _mean(wrist[..., 2], whole),
+            _mean(place, hands),
             views.present.mean(axis=0),
         )
 
@@ -211,7 +214,7 @@ class NearestBox:
         Raises
         ------
         ValueError
-            Where a side has no whole hand.
+            Where there is no whole hand.
         """
         whole, boxes = _whole_hands(views), views.angular_box
         chosen = [_evenly(np.flatnonzero(whole[:, side])) for side in range(2)]
@@ -229,6 +232,8 @@ class NearestBox:
         scores = np.zeros(views.own.shape)
         for side in range(2):
             there = np.flatnonzero(np.isfinite(views.box[:, side]).all(axis=-1))
+            if not len(self.boxes[side]):
+                continue
             asked = views.angular_box[there, side]
             joints[there, side] = self.joints[side][_nearest(asked, self.boxes[side])]
             usable = np.flatnonzero(np.isfinite(self.picture_boxes[:, side]).all(axis=-1))
@@ -243,6 +248,25 @@ FLOORS: dict[str, Callable[[Views], Floor]] = {
     "mean-pose": MeanPose.fit,
     "nearest-box": NearestBox.fit,
 }
+
+
+#: The floor of tracks of clips.
+MOST_FREQUENT = "most-frequent"
+FLOOR_NAMES = (*FLOORS, MOST_FREQUENT)
+
+
+def class_frequencies(labels: Int[np.ndarray, " clips"], classes: int) -> Float[np.ndarray, " c"]:
+    """Return the share of every class among training clips; labels below 0 are not known.
+
+    Raises
+    ------
+    ValueError
+        Where no label is known.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=classes)
+    if not counts.sum():
+        raise ValueError("no training clip has a label")
+    return counts / counts.sum()
 
 
 def _usable(boxes: np.ndarray) -> np.ndarray:
@@ -260,10 +284,15 @@ def _hull(boxes: np.ndarray) -> np.ndarray:
 def _whole_hands(views: Views) -> np.ndarray:
     whole = np.asarray(np.isfinite(views.joints).all(axis=(2, 3)))
     whole &= np.isfinite(views.box).all(axis=-1)
-    for side, count in zip(HAND_SIDES, whole.sum(axis=0), strict=True):
-        if not count:
-            raise ValueError(f"no training picture shows a {side} hand with all 21 joints")
+    if not whole.any():
+        raise ValueError("no training picture shows a hand with all 21 joints")
     return whole
+
+
+def _mean(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is chosen; NaN where nothing is."""
+    kept, count = np.where(chosen, values, 0.0), chosen.sum(axis=0)
+    return np.where(count > 0, kept.sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _evenly(indices: np.ndarray) -> np.ndarray:
@@ -283,7 +312,7 @@ def _nearest(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def _columns(views: Views, joints: np.ndarray, scores: np.ndarray) -> Columns:
     """Columns of predictions; a hand without a box is not there, one with its own box is."""
-    there = np.isfinite(views.box).all(axis=-1)
+    there = np.isfinite(views.box).all(axis=-1) & np.isfinite(joints).all(axis=(2, 3))
     joints = np.where(there[..., None, None], joints, np.nan).astype(np.float32)
     scores = np.where(views.own, 1.0, scores) * there
     return {

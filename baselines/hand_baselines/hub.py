@@ -24,7 +24,7 @@ from hand_bench.errors import BaselineError, Problem
 ORGANISATION = "hand-bench"
 PREDICTIONS = "predictions.parquet"
 #: What a repository has beside the configuration and the tensors; predictions are not downloaded.
-ABOUT = ("README.md", "record.json", "result.json", "floors.json", "log.csv")
+ABOUT = ("README.md", "record.json", "result.json", "floors.json", "others.json", "log.csv")
 #: Seconds after which a part of a download that no process writes to is removed.
 STALE = 3600.0
 _REPO = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)

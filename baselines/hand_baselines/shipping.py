@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hand_baselines.cards import FLOORS_FILE, shareable, write_card
-from hand_baselines.floors import COLUMNS, FLOORS, Views
+from hand_baselines.cards import FLOORS_FILE, OTHERS_FILE, OWN, shareable, write_card
+from hand_baselines.floors import COLUMNS, FLOORS, MOST_FREQUENT, Views, class_frequencies
 from hand_baselines.prediction import predict, score
 from hand_baselines.runs import chosen_weights
 from hand_baselines.tables import open_table
+from hand_baselines.tasks import given_options
 from hand_baselines.training import RECORD
 from hand_baselines.weights import load_weights, save_weights, seal
 from hand_bench import files
@@ -24,12 +27,62 @@ from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
 
+@dataclass(frozen=True)
+class Trial:
+    """Weights on a track.
+
+    Attributes
+    ----------
+    track
+        What they are scored on.
+    options
+        What the prediction is given besides: "root_depth", "start", "rounds", ...
+    weights
+        Other weights to compare with, by folder or name; empty: those that are shipped.
+    """
+
+    track: Track
+    options: Mapping[str, str | int]
+    weights: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Trial:
+        """Read "TRACK NAME=VALUE ...".
+
+        Raises
+        ------
+        TrackError
+            HB301 for an unknown track.
+        BaselineError
+            HB302 for a part that is no NAME=VALUE.
+        """
+        name, *parts = text.split()
+        options: dict[str, str | int] = {}
+        for part in parts:
+            option, equals, value = part.partition("=")
+            if not equals or not value:
+                fix = "For example: --track 'handsim-interhand26m root_depth=rootnet-small'."
+                raise BaselineError(Problem("HB302", f"--track {part}", "no NAME=VALUE.", fix=fix))
+            options[option.replace("-", "_")] = int(value) if value.isdigit() else value
+        return cls(find_track(name), options, str(options.pop("weights", "")))
+
+    def flags(self, besides: Mapping[str, str | int] | None = None) -> str:
+        """Return the options as a command line has them, files by their names alone."""
+        given = {k: v for k, v in self.options.items() if (besides or {}).get(k) != v}
+        return " ".join(f"--{k.replace('_', '-')} {_short(v)}" for k, v in given.items())
+
+    def column(self, main: Trial) -> str:
+        """Return what a card calls it, beside the trial `main`."""
+        if self.weights:
+            return " ".join(part for part in (Path(self.weights).name, self.flags()) if part)
+        return self.flags(main.options) or OWN
+
+
 def ship(
     run: str | Path,
     folder: str | Path,
-    track: str,
+    tracks: Sequence[str],
     *,
-    root_depth: str | None = None,
     workers: int = 1,
     notes: str = "",
     predictions: str | Path | None = None,
@@ -42,42 +95,77 @@ def ship(
     ----------
     run, folder
         Folder of the run, and of the weights; its name is theirs.
-    track
-        What they are scored on.
-    root_depth
-        The RootNet that gives their depths, as shipped: "rootnet-small".
+    tracks
+        What they are scored on, the first one first: each "TRACK NAME=VALUE ..." (see `Trial`).
     workers
         Processes that read pictures.
     notes
         What else the card has to say.
     predictions
-        Where the predictions that were scored are kept; default: they are not.
+        Where the predictions of the first track are kept; default: they are not.
+
+    Returns
+    -------
+    Result
+        On the first track.
 
     Raises
     ------
     BaselineError
-        HB302 for tracks of clips.
+        HB302 where a track asks for something else, or options do not fit.
     """
-    run, folder, known = Path(run), Path(folder), find_track(track)
-    if known.kind == "action":
-        what = "is a track of clips, for which cards and floors are not written yet."
-        raise BaselineError(Problem("HB302", known.name, what))
-    best = load_weights(chosen_weights(run))
+    run, folder = Path(run), Path(folder)
+    trials = [Trial.read(text) for text in tracks]
+    main, best = trials[0], load_weights(chosen_weights(run))
+    for trial in trials:
+        model = load_weights(trial.weights).model if trial.weights else best.model
+        model.task().require(trial.track)
+        given_options(model.name, trial.options, model.task().options)
     save_weights(folder, best.model, best.preset, best.network, best.facts, half=True)
     seal(folder)
     for name in (RECORD, "log.csv"):
         with files.replacing(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(predictions or Path(place) / f"{folder.name}.parquet")
-        predict(load_weights(folder), known, path, root_depth=root_depth, workers=workers)
-        result = shareable(score(path, known))
+    result = _scored(folder, main, workers, predictions)
     result.save(folder / "result.json")
-    found = {name: shareable(floor).to_json() for name, floor in floor_results(known).items()}
-    with files.replacing(folder / FLOORS_FILE) as temporary:
-        temporary.write_text(json.dumps(found), "utf-8")
-    write_card(folder, title=f"{best.model.title}.", notes=notes, root_depth=root_depth)
+    _save(folder / FLOORS_FILE, _plain(floor_results(main.track)))
+    others: dict[str, dict[str, Result]] = defaultdict(dict)
+    for trial in trials[1:]:
+        others[trial.track.name][trial.column(main)] = _scored(folder, trial, workers)
+    for name, columns in others.items():
+        if name != main.track.name:
+            columns.update(floor_results(find_track(name)))
+    if others:
+        _save(folder / OTHERS_FILE, {name: _plain(more) for name, more in others.items()})
+    write_card(folder, title=f"{best.model.title}.", notes=notes, flags=main.flags())
     return result
+
+
+def _scored(
+    folder: Path, trial: Trial, workers: int, predictions: str | Path | None = None
+) -> Result:
+    """Predict and score, without places of files; predictions are kept where a file is given."""
+    loaded = load_weights(trial.weights or folder)
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(predictions or Path(place) / f"{loaded.name}.parquet")
+        options: dict[str, Any] = dict(trial.options)
+        predict(loaded, trial.track, path, workers=workers, **options)
+        return shareable(score(path, trial.track))
+
+
+def _plain(results: Mapping[str, Result]) -> dict[str, Any]:
+    return {name: shareable(result).to_json() for name, result in results.items()}
+
+
+def _save(path: Path, found: Mapping[str, Any]) -> None:
+    """Write on one line: these are many numbers that nobody reads in the file."""
+    with files.replacing(path) as temporary:
+        temporary.write_text(json.dumps(found), "utf-8")
+
+
+def _short(value: str | int) -> str:
+    text = str(value)
+    return Path(text).name if Path(text).exists() else text
 
 
 def floor_results(track: Track) -> dict[str, Result]:
@@ -87,6 +175,8 @@ def floor_results(track: Track) -> dict[str, Result]:
     """
     if track.several_views:
         return {}
+    if track.kind == "action":
+        return {MOST_FREQUENT: _most_frequent(track)}
     rows = AnnotationBatch(0, _whole(open_annotations(track, None), ["sample_id", *COLUMNS]))
     fitted = Views.of(AnnotationBatch(0, _whole(open_table(track, "train"), COLUMNS)))
     asked, results = Views.of(rows), {}
@@ -94,6 +184,14 @@ def floor_results(track: Track) -> dict[str, Result]:
         preds = {"sample_id": rows.sample_id.to_pylist(), **fit(fitted).predict(asked)}
         results[name] = score(preds, track)
     return results
+
+
+def _most_frequent(track: Track) -> Result:
+    ids = open_annotations(track, None).ids().to_pylist()
+    training = AnnotationBatch(0, _whole(open_table(track, "train"), ["label"]))
+    labels = training["label"][training.given("label")]
+    scores = class_frequencies(labels, len(track.classes)).repeat(len(ids)).reshape(-1, len(ids)).T
+    return score({"sample_id": ids, "scores": scores}, track)
 
 
 def _whole(opened: Annotations, columns: Sequence[str]) -> Any:

@@ -83,7 +83,9 @@ class Task:
     example
         (config, count) -> random samples as networks are called with them, to measure them.
     sample
-        What a sample is, in words.
+        What a training sample is, in words.
+    measured
+        What `example` counts, where it is something else.
     """
 
     training_set: Callable[..., TrainingSet]
@@ -94,6 +96,7 @@ class Task:
     options: tuple[str, ...] = ()
     example: Callable[[Any, int], tuple[Any, ...]] = one_crop
     sample: str = "picture"
+    measured: str = ""
 
     def require(self, track: Track) -> None:
         """Raise HB302 where a track asks for something else."""

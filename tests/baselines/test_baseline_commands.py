@@ -3,6 +3,7 @@
 # ruff: noqa: E402 (what follows the check needs torch)
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ from hand_baselines.runs import main as train_main
 from hand_baselines.svegonet.config import PRESETS, SVEgoNetConfig
 from hand_baselines.weights import read_config, save_weights
 from hand_bench import cli
-from hand_bench.errors import BaselineError, DatasetError
+from hand_bench.errors import BaselineError, DatasetError, HandBenchError
 from hand_bench.results import Result
 
 TRACK = "handsim-interhand26m"
@@ -95,10 +96,17 @@ def test_a_run_is_shipped_with_its_scores_and_the_floors(mini_world, tiny_preset
     assert str(tmp_path) not in written and str(mini_world) not in written
 
 
-def test_weights_of_clips_are_not_shipped_yet(tmp_path):
-    with pytest.raises(BaselineError, match="HB302 handsim-h2o-action: is a track of clips"):
-        run("ship", tmp_path / "run", tmp_path / "folder", "--track", "handsim-h2o-action")
-    assert not (tmp_path / "folder").exists()
+def test_what_ship_cannot_read_is_named(mini_world, tiny, tmp_path):
+    run_folder = tmp_path / "run"
+    shutil.copytree(tiny, run_folder / "best")
+    for track, said in [
+        (f"{TRACK} root_depth", "HB302 --track root_depth: no NAME=VALUE"),
+        (f"{TRACK} rounds=2", "HB302 --rounds: is nothing that internet takes"),
+        ("handsim-h2o-action", "asks for something else"),
+        ("handsim-interhand", "HB301"),
+    ]:
+        with pytest.raises(HandBenchError, match=said):
+            run("ship", run_folder, tmp_path / "folder", "--track", track)
 
 
 def test_svegonet_trains_and_answers(mini_world, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import hand_bench
-from hand_baselines.floors import COLUMNS, FLOORS, MeanPose, NearestBox, Views
+from hand_baselines.floors import COLUMNS, FLOORS, MeanPose, NearestBox, Views, class_frequencies
 from hand_bench.geometry import project
 
 RNG = np.random.default_rng
@@ -132,11 +132,24 @@ def test_a_picture_without_a_usable_box_is_answered_by_no_hands():
         assert np.isnan(columns["right_joints"]).all() and columns["right_score"].tolist() == [0]
 
 
-def test_training_pictures_without_a_side_are_an_error():
-    train = views()
+@pytest.mark.parametrize("fit", FLOORS.values())
+def test_a_side_that_training_never_shows_is_answered_by_no_such_hand(fit):
+    train, asked = views(), views(seed=1)
     train.joints[:, 1] = np.nan
-    with pytest.raises(ValueError, match="no training picture shows a left hand"):
-        MeanPose.fit(train)
+    columns = fit(train).predict(asked)
+    assert np.isnan(columns["left_joints"]).all() and not columns["left_score"].any()
+    both = fit(views()).predict(asked)
+    assert np.allclose(columns["right_joints"], both["right_joints"])
+    train.joints[:] = np.nan
+    with pytest.raises(ValueError, match="no training picture shows a hand"):
+        fit(train)
+
+
+def test_class_frequencies_leave_out_what_is_not_known():
+    shares = class_frequencies(np.array([2, -1, 0, 2, 2]), 4)
+    assert shares.tolist() == [0.25, 0, 0.75, 0]
+    with pytest.raises(ValueError, match="no training clip"):
+        class_frequencies(np.array([-1]), 4)
 
 
 def test_floors_configs_and_result_files_load_no_torch():

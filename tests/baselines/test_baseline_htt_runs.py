@@ -23,12 +23,14 @@ from hand_baselines.htt.train import main as train_main
 from hand_baselines.models import find_model
 from hand_baselines.pictures import Pictures
 from hand_baselines.prediction import predict
+from hand_baselines.shipping import ship
 from hand_baselines.tables import open_table
 from hand_baselines.training import Job, train
 from hand_baselines.training_options import Options
 from hand_baselines.weights import Loaded, load_weights, save_weights
 from hand_bench.data import open_annotations
 from hand_bench.errors import BaselineError, DatasetError
+from hand_bench.results import Result
 from hand_bench.tracks import find_track
 
 MODEL = find_model("htt")
@@ -237,3 +239,33 @@ def test_bench_measures_clips_and_their_loading(mini_clips, tiny_htt, capsys, mo
     app([*given, "--workers", "0", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["rows"][0]["batch"] == 20 and found["loading"][0]["samples_per_second"] > 0
+
+
+@pytest.mark.parametrize(
+    ("preset", "sides"), [("tiny", ("right", "left")), ("tiny-fpha", ("right",))]
+)
+def test_a_run_is_shipped_with_poses_actions_and_their_floors(
+    tiny_htt, mini_clips, tmp_path, preset, sides
+):
+    world = "handsim-fpha" if len(sides) == 1 else "handsim-h2o"
+    run, folder = tmp_path / "run", tmp_path / "htt-tiny"
+    given = ["--data", f"{world}-pose", "--preset", preset, "--steps", "1", "--batch", "2"]
+    train_main([*given, "--workers", "0", "--validated", "0", "--no-score", "-o", str(run)])
+    tracks = [f"{world}-pose", f"{world}-action", f"{world}-pose weights={run}/last"]
+    ship(run, folder, tracks, workers=0)
+    text = (folder / "README.md").read_text()
+    assert "| this model | last | zero | mean-pose | nearest-box |" in text
+    assert "| this model | most-frequent |" in text and "clips of" in text
+    subset = "left" if len(sides) == 2 else "all"
+    assert f"| htt | MEPE, mm | {subset} |" in text
+    others = json.loads((folder / "others.json").read_text())
+    assert set(others) == {f"{world}-pose", f"{world}-action"}
+    own = Result.from_json(others[f"{world}-action"]["this model"])
+    assert own.score("accuracy").text() in text
+    labels = np.array(
+        pq.read_table(open_table(find_track(f"{world}-action"), "train").path)["label"]
+    )
+    floor = Result.from_json(others[f"{world}-action"]["most-frequent"])
+    truth = np.array(open_annotations(find_track(f"{world}-action")).table(["label"])["label"])
+    expected = (truth == np.bincount(labels).argmax()).mean()
+    assert floor.score("accuracy").value == pytest.approx(expected)

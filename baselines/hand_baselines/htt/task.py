@@ -278,4 +278,6 @@ def _quiet(_done: int) -> None:
     """Report nothing."""
 
 
-CLIPS = Task(training_set, answers, fits, READ, fed, example=example)
+CLIPS = Task(
+    training_set, answers, fits, READ, fed, example=example, sample="clip", measured="picture"
+)

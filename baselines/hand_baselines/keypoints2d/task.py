@@ -40,4 +40,6 @@ def example(config: Any, count: int) -> tuple[Views]:
     )
 
 
-KEYPOINTS = Task(training_set, answers, fits, READ, fed, ("triangulation",), example=example)
+KEYPOINTS = Task(
+    training_set, answers, fits, READ, fed, ("triangulation",), example=example, sample="hand"
+)

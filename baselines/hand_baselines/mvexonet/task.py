@@ -33,4 +33,5 @@ MULTIVIEW = Task(
     fed,
     ("start", "rounds", "triangulation"),
     example=example,
+    sample="hand",
 )
