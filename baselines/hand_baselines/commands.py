@@ -154,10 +154,12 @@ def baselines_train(
     annotators: tuple[str, ...] = (),
     poses: Path | None = None,
     backbone_weights: str | None = None,
+    initial_weights: str | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
     schedule: Literal["steps", "cosine"] | None = None,
     clip: float | None = None,
+    augmentation: float | None = None,
     precision: Literal["no", "fp16", "bf16"] | None = None,
     workers: int | None = None,
     threads: int | None = None,
@@ -195,7 +197,10 @@ def baselines_train(
     backbone_weights
         What the backbone starts from: weights by folder or name, a .safetensors file with
         torchvision's names, or a repository of the Hub ("timm/resnet50.tv_in1k").
-    batch, learning_rate, schedule, clip, precision
+    initial_weights
+        What all layers of fitting names and shapes start from: weights by folder or name, of this
+        model or of one with the same parts.
+    batch, learning_rate, schedule, clip, augmentation, precision
         Where they differ from the preset's.
     workers, threads
         Processes that read pictures, and threads that compute on a processor.
@@ -224,6 +229,7 @@ def baselines_train(
         annotators=annotators,
         poses=poses,
         backbone_weights=backbone_weights,
+        initial_weights=initial_weights,
         validated=runs.VALIDATED if validated is None else validated,
         score=not no_score,
         config=config,

@@ -31,7 +31,7 @@ from hand_baselines.tables import evenly, open_table
 from hand_baselines.tasks import given_options
 from hand_baselines.training import RECORD, Job, make_accelerator, train
 from hand_baselines.training_options import Options
-from hand_baselines.weights import Loaded, load_weights
+from hand_baselines.weights import Loaded, load_weights, take_weights
 from hand_bench.annotations import Annotations
 from hand_bench.data import DATASETS
 from hand_bench.results import Result
@@ -53,6 +53,7 @@ def run(
     annotators: tuple[str, ...] = (),
     poses: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    initial_weights: str | Path | None = None,
     validated: int = VALIDATED,
     score: bool = True,
     config: Sequence[str] = (),
@@ -78,6 +79,8 @@ def run(
         truth; such a run is not scored, for the track's own pictures need other predictions.
     backbone_weights
         What the backbone starts from (see `backbone.weights.start_from`); default: random.
+    initial_weights
+        What all layers that fit start from (see `weights.take_weights`); default: random.
     validated
         Validation samples while training; 0: none, the last weights are the best.
     score
@@ -100,6 +103,8 @@ def run(
     torch.manual_seed(chosen.seed)
     network = model.network_class()(changed(model.preset(preset), config))
     initial = "random" if backbone_weights is None else start_from(network, backbone_weights)
+    if initial_weights is not None:
+        initial = take_weights(network, initial_weights)
     task = model.task()
     chosen_data: dict[str, Any] = {"hands": hands, "annotators": annotators}
     chosen_data |= given_options(model.name, {"poses": poses}, task.options)
@@ -233,6 +238,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--annotators", nargs="*", default=())
     parser.add_argument("--poses", type=Path, help="predictions of the training pictures")
     parser.add_argument("--backbone-weights", help="weights, a .safetensors file, or timm/NAME")
+    parser.add_argument("--initial-weights", help="weights that the layers which fit start from")
     parser.add_argument("--validated", type=int, default=VALIDATED)
     parser.add_argument("--no-score", dest="score", action="store_false")
     for option, kind in _NUMBERS.items():
@@ -242,7 +248,8 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"))
     given = vars(parser.parse_args(arguments))
     out = given["output"] or Path("runs") / f"{name}-{given['preset']}"
-    kept = ("images", "hands", "poses", "backbone_weights", "validated", "score", "config")
+    kept = ("images", "hands", "poses", "backbone_weights", "initial_weights", "validated")
+    kept += ("score", "config")
     try:
         result = run(
             find_model(name),

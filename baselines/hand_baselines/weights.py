@@ -136,6 +136,29 @@ def load_weights(where: str | Path, *, revision: str | None = None) -> Loaded:
     return Loaded(_name(folder), model, preset, network.eval(), facts, _digest(digests))
 
 
+def take_weights(network: nn.Module, where: str | Path) -> str:
+    """Load into a network what fits of other weights; return a sentence for its record.
+
+    Tensors with the same name and shape fit: the same model with another configuration, or a model
+    that is built of the same parts.
+
+    Raises
+    ------
+    BaselineError
+        HB302 where nothing fits; else as `load_weights`.
+    """
+    loaded = load_weights(where)
+    own = network.state_dict()
+    there = {k: v for k, v in loaded.network.state_dict().items() if k in own}
+    fitting = {k: v for k, v in there.items() if v.shape == own[k].shape}
+    if not fitting:
+        what = f"has no tensor that fits: these are weights of {loaded.model.name}."
+        raise BaselineError(Problem("HB302", f"--initial-weights {where}", what))
+    network.load_state_dict(fitting, strict=False)
+    of = f"{loaded.name} (sha256 {loaded.sha256[:16]})"
+    return f"{len(fitting)} of {len(own)} tensors of {of}"
+
+
 def find_weights(where: str | Path, *, revision: str | None = None) -> Path:
     """Return the folder with weights: a path, a shipped name, or a repository of the Hub.
 
