@@ -99,15 +99,17 @@ def join_tables(
 ) -> tuple[pa.RecordBatch, Path]:
     """Make one table of several, whose pictures are in several places; return both.
 
-    With one table nothing changes. With several, places of pictures become absolute.
+    With one table nothing changes. With several, places of pictures and masks become absolute.
     """
     if len(tables) == 1:
         return tables[0], roots[0]
     parts = []
     for table, root in zip(tables, roots, strict=True):
-        places = [place and str(root.resolve() / place) for place in table["image"].to_pylist()]
-        at = table.schema.get_field_index("image")
-        part = pa.Table.from_batches([table]).set_column(at, "image", pa.array(places))
+        part = pa.Table.from_batches([table])
+        for name in {"image", "mask"} & set(part.schema.names):
+            places = [place and str(root.resolve() / place) for place in table[name].to_pylist()]
+            at = part.schema.get_field_index(name)
+            part = part.set_column(at, name, pa.array(places, pa.string()))
         parts.append(part.unify_dictionaries())
     whole = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
     return whole.to_batches()[0], Path("/")

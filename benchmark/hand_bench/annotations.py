@@ -11,6 +11,13 @@ source has no 3D. Boxes are x, y, width, height in pixels, ``*_bbox`` one per ha
 ``T_world_from_camera`` (4x4) are float64, ``distortion`` is k1, k2, p1, p2, k3, k4, k5, k6
 (OpenCV's rational model). ``*_mano``: rotation vectors of the wrist (3) and of 15 joints (45,
 without the mean pose), shape (10), translation (3, mm), in the frame of the joints.
+``*_visible``: how much of each joint's neighbourhood the picture shows, 0 to 1, 0 outside of it.
+``mask`` is the place of a picture of parts that covers the same pixels as ``image``: 0 background,
+1 to 16 the bones of the right hand in MANO's order, 17 to 32 those of the left hand, 33 forearms
+and sleeves of both, 34 objects. It is modal: a pixel belongs to what is nearest, so parts that
+something hides are not in it. ``*_grasp`` is a class of Hands23 as WildHands numbers them
+(facts/wildhands.md section 7.1): 0 NP-Palm, 1 NP-Fin, 2 Pow-Pris, 3 Pre-Pris, 4 Pow-Circ,
+5 Pre-Circ, 6 Later, 7 Other, 8 no grasp; null where it is not known.
 A clip's class is ``label`` (its number in the track's classes), its frames are ``frame`` to
 ``end_frame``, both included.
 
@@ -44,7 +51,8 @@ from hand_bench.columns import decode_bytes, encode_bytes
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.version import __version__
 
-FORMAT = "hand-bench annotations 2"
+_FORM = "hand-bench annotations"
+FORMAT = f"{_FORM} 3"
 VIEWS = "views.parquet"
 ROW_GROUP = 65_536
 BATCH = 8_192
@@ -62,6 +70,7 @@ SCHEMA = pa.schema(
         ("time", pa.float64()),
         ("interval", pa.float32()),
         ("image", pa.string()),
+        ("mask", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("K", pa.binary(72)),
@@ -78,6 +87,10 @@ SCHEMA = pa.schema(
         ("left_valid", pa.binary(21)),
         ("right_in_view", pa.binary(21)),
         ("left_in_view", pa.binary(21)),
+        ("right_visible", pa.binary(84)),
+        ("left_visible", pa.binary(84)),
+        ("right_grasp", pa.int8()),
+        ("left_grasp", pa.int8()),
         ("right_mano", pa.binary(244)),
         ("left_mano", pa.binary(244)),
         ("hand_type", _TEXT),
@@ -102,6 +115,7 @@ ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {
             ("joints", (21, 3)),
             ("joints_2d", (21, 2)),
             ("mano", (61,)),
+            ("visible", (21,)),
         )
     },
     **{
@@ -147,7 +161,10 @@ class AnnotationBatch:
         return self.table.column("sample_id")
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return a column as an array; texts as object arrays, null numbers as NaN."""
+        """Return a column as an array; texts as object arrays.
+
+        Null numbers are NaN, null grasps -1, other null whole numbers 0.
+        """
         if name not in self._cache:
             column = self.table.column(name)
             if name in ARRAYS:
@@ -155,7 +172,7 @@ class AnnotationBatch:
             elif SCHEMA.field(name).type in (_TEXT, pa.string()):
                 value = np.array(column.to_pylist(), object)
             else:
-                value = numbers(column, null=np.nan if pa.types.is_floating(column.type) else 0)
+                value = numbers(column, null=_null_of(name, column.type))
             self._cache[name] = value
         return self._cache[name]
 
@@ -166,6 +183,15 @@ class AnnotationBatch:
     def present(self, side: str) -> np.ndarray:
         """Whether the hand is annotated at all, per row."""
         return self.given(f"{side}_joints")
+
+    def visible_share(self, side: str) -> np.ndarray:
+        """Return the mean visibility of a hand's joints, 0 to 1, per row; NaN where it is unknown.
+
+        Joints behind the hand's own fingers or palm are hidden too: a hand that nothing else covers
+        has about two thirds.
+        """
+        share = self[f"{side}_visible"].mean(axis=1, dtype=np.float64)
+        return np.where(self.given(f"{side}_visible"), share, np.nan)
 
     def slice(self, offset: int, length: int) -> AnnotationBatch:
         """Return a part of the batch, without a copy."""
@@ -198,20 +224,9 @@ class Annotations:
                     fix="`hand-bench data prepare DATASET ROOT` writes it.",
                 )
             )
-        try:
-            metadata = pq.ParquetFile(path).schema_arrow.metadata or {}
-        except (pa.ArrowException, OSError):
-            metadata = {}
-        if metadata.get(b"format") != FORMAT.encode():
-            raise DatasetError(
-                Problem(
-                    "HB206",
-                    str(path),
-                    f"is not a file of the form {FORMAT!r}.",
-                    cause="Predictions, or a file of another version?",
-                    fix="`hand-bench data prepare DATASET ROOT` writes annotations.",
-                )
-            )
+        form = form_of(path)
+        if form != FORMAT:
+            raise DatasetError(_other_form(path, form))
         manifest = path.with_name("manifest.json")
         known = json.loads(manifest.read_text("utf-8")) if manifest.is_file() else {}
         return cls(path, known)
@@ -300,6 +315,41 @@ class Annotations:
             if len(alike):
                 return ", ".join(alike[:3].to_pylist())
         return "none"
+
+
+def form_of(path: Path) -> str:
+    """Return the form that an annotations file says it has; empty for any other file."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError):
+        return ""
+    return metadata.get(b"format", b"").decode("utf-8", "replace")
+
+
+def _other_form(path: Path, form: str) -> Problem:
+    """Build the problem of a file that is not of the form that is read here (HB206)."""
+    if form.startswith(f"{_FORM} "):
+        return Problem(
+            "HB206",
+            str(path),
+            f"has the form {form!r}, this version reads {FORMAT!r}.",
+            cause="Prepared by another version of hand-bench?",
+            fix="`hand-bench data prepare DATASET ROOT` prepares it again.",
+        )
+    return Problem(
+        "HB206",
+        str(path),
+        f"is not a file of the form {FORMAT!r}.",
+        cause="Predictions, or a file of another version?",
+        fix="`hand-bench data prepare DATASET ROOT` writes annotations.",
+    )
+
+
+def _null_of(name: str, kind: pa.DataType) -> float:
+    """What stands for null in the array of a column of numbers."""
+    if pa.types.is_floating(kind):
+        return np.nan
+    return -1 if name.endswith("_grasp") else 0
 
 
 def encode(columns: Mapping[str, Any]) -> pa.RecordBatch:

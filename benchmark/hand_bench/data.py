@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hand_bench import files, plugins
-from hand_bench.annotations import Annotations
+from hand_bench.annotations import FORMAT, Annotations, form_of
 from hand_bench.errors import DatasetError, Problem, unknown_name
 from hand_bench.sim.worlds import SOURCES
 from hand_bench.tracks import Track
@@ -157,9 +157,10 @@ def _prepare_split(
 ) -> dict[str, Any]:
     target = folder(dataset.name, split)
     old = _manifest(target)
-    if old and not again and old.get("root") == str(root) and _unchanged(old):
-        return old | {"skipped": True}
     path = target / "annotations.parquet"
+    current = form_of(path) == FORMAT
+    if old and current and not again and old.get("root") == str(root) and _unchanged(old):
+        return old | {"skipped": True}
     summary = dataset.prepare(root, split, path, progress)
     if not dataset.official_counts:
         summary |= {"complete": True, "release": f"hand-bench {__version__}", "expected": {}}

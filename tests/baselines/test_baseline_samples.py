@@ -6,6 +6,8 @@ import pickle
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
@@ -13,7 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines
 from PIL import Image
 
 from hand_baselines.augmentation import INTERNET
-from hand_baselines.pictures import Pictures, split_place
+from hand_baselines.pictures import Pictures, hands_of, split_place, touched_outlines
 from hand_baselines.samples import (
     INPUTS,
     LABELS,
@@ -97,6 +99,65 @@ def test_a_damaged_picture_and_a_row_beyond_the_end_are_named(train, tmp_path):
     name = split_place(read_table(train).column("image")[0].as_py())[0]
     with pytest.raises(DatasetError, match="HB202"):
         Pictures(picture_root(train)).read(f"{name}#100000")
+
+
+def test_masks_of_shards_tell_the_hands_apart(train):
+    pictures, table = Pictures(picture_root(train)), train.table(["image", "mask", "width"])
+    for row in table.slice(0, 20).to_pylist():
+        parts = pictures.read_parts(row["mask"])
+        name, number = split_place(row["mask"])
+        stored = shards.read_picture(picture_root(train) / name, number, "mask")
+        assert parts.dtype == np.uint8 and np.array_equal(parts, stored)
+        right, left = pictures.read_hands(row["mask"])
+        assert np.array_equal(right, (stored >= 1) & (stored <= 16))
+        assert np.array_equal(left, (stored >= 17) & (stored <= 32))
+        assert parts.shape == pictures.read(row["image"]).shape[:2]
+
+
+def test_joints_that_are_seen_lie_in_the_mask_of_their_hand(train):
+    pictures, on = Pictures(picture_root(train)), []
+    columns = ["mask", "K", *(f"{s}_{k}" for s in ("right", "left") for k in ("joints", "visible"))]
+    for batch in train.batches(columns, 64):
+        for row, place in enumerate(batch["mask"]):
+            hands = pictures.read_hands(place)
+            for side, hand in zip(("right", "left"), hands, strict=True):
+                seen = batch[f"{side}_visible"][row, 1:] >= 0.75
+                if batch.present(side)[row]:
+                    joints = batch[f"{side}_joints"][row, 1:][seen].astype(float)
+                    u, v = project(joints, batch["K"][row]).round().astype(int).T
+                    inside = (u >= 0) & (v >= 0) & (u < hand.shape[1]) & (v < hand.shape[0])
+                    on += hand[v[inside], u[inside]].tolist()
+    assert len(on) > 100 and np.mean(on) > 0.85  # labels of train are noisy
+
+
+def test_mask_files_are_numbers_of_parts(tmp_path):
+    parts = np.array([[0, 1, 16, 17], [32, 33, 34, 255]], np.uint8)
+    Image.fromarray(parts).save(tmp_path / "mask.png")
+    right, left = Pictures(tmp_path).read_hands("mask.png")
+    assert right.tolist() == [[False, True, True, False], [False] * 4]
+    assert left.tolist() == [[False, False, False, True], [True, False, False, False]]
+
+
+def test_masks_that_are_none_are_named(train, tmp_path):
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "colours.png")
+    with pytest.raises(DatasetError, match=r"HB203 .*its pixels are RGB, not numbers of parts"):
+        Pictures(tmp_path).read_parts("colours.png")
+    with pytest.raises(DatasetError, match=r"HB202 .*there is no such mask"):
+        Pictures(tmp_path).read_hands("none.png")
+    pq.write_table(pa.table({"image": [{"bytes": b"", "path": None}]}), tmp_path / "old.parquet")
+    with pytest.raises(DatasetError, match=r"HB202 .*there is no such mask"):
+        Pictures(tmp_path).read_hands("old.parquet#0")
+
+
+def test_what_covers_a_hand_touches_its_outline():
+    parts = np.zeros((9, 9), np.uint8)
+    parts[2:5, 2:5] = 3
+    assert np.array_equal(touched_outlines(parts), [0, np.nan], equal_nan=True)
+    parts[2:5, 5] = 34
+    assert touched_outlines(parts)[0] == 3 / 12
+    parts[2:5, 1] = 20
+    assert touched_outlines(parts).tolist() == [6 / 12, 3 / 8]
+    assert hands_of(parts).sum(axis=(1, 2)).tolist() == [9, 3]
 
 
 def test_labels_are_what_the_annotations_hold(train):

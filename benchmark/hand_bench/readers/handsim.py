@@ -4,7 +4,9 @@ A table of images has one row per picture, a table of clips one per clip of the 
 of views one per instant (world frame) with its pictures in ``views.parquet``. In train the joints
 are the labels of the annotator that is named, with that annotator's noise; elsewhere they are
 exact. In view: inside the picture; for 2D worlds also visible. STB's look-alike has the palm as
-joint 0, RHD's annotates the hand with more pixels, EPIC's and Ego4D's have 2D joints and no 3D.
+joint 0, RHD's annotates the hand with more pixels, EPIC's and Ego4D's have 2D joints and no 3D, and
+in train no joints at all: only masks, grasps and what of each hand is visible. Pictures have their
+masks of parts in all worlds; a hand that is not annotated has no grasp.
 """
 
 from __future__ import annotations
@@ -135,7 +137,7 @@ def _images(root: Path, source: Source, rows: pa.Table) -> dict[str, Any]:
     columns: dict[str, Any] = {name: rows.column(name).to_pylist() for name in _TEXTS}
     columns |= {n: rows.column(n).to_numpy() for n in ("frame", "time", "width", "height")}
     columns["sample_id"] = rows.column("sample_id").to_pylist()
-    columns["image"] = rows.column("place").to_pylist()
+    columns["image"] = columns["mask"] = rows.column("place").to_pylist()
     columns["hand_type_valid"] = np.ones(len(rows), bool)
     for name in ("K", "T_world_from_camera", "bbox", "right_bbox", "left_bbox"):
         columns[name] = _floats(rows, name)
@@ -152,19 +154,23 @@ def _images(root: Path, source: Source, rows: pa.Table) -> dict[str, Any]:
 def _hand(source: Source, rows: pa.Table, side: str, K, size) -> dict[str, Any]:
     """Columns of one hand side: labels where there are any, else the exact joints."""
     joints, absent = _labelled(source, rows, side)
-    visible = _floats(rows, f"{side}_visible")[0] >= VISIBLE
+    visible, unseen = _floats(rows, f"{side}_visible")
+    columns: dict[str, Any] = {
+        f"{side}_visible": (visible, unseen),
+        f"{side}_grasp": rows.column(f"{side}_grasp").to_pylist(),
+    }
     if source.planar:
         flat, missing = _floats(rows, f"{side}_joints_2d")
-        return {
+        return columns | {
             f"{side}_joints_2d": (flat, missing),
-            f"{side}_in_view": visible & ~missing[:, None],
+            f"{side}_in_view": (visible >= VISIBLE) & ~missing[:, None],
             f"{side}_valid": np.zeros((len(rows), 21), bool),
         }
     pixels = project(joints.astype(np.float64), K)
     front = joints[..., 2] > 0
     inside = front & ((pixels >= -0.5) & (pixels < size[:, None] - 0.5)).all(axis=-1)
     present = ~absent[:, None]
-    return {
+    return columns | {
         f"{side}_joints": (joints, absent),
         f"{side}_valid": np.ones((len(rows), 21), bool) & present,
         f"{side}_in_view": inside & present,

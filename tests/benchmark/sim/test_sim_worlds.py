@@ -228,9 +228,52 @@ def test_planar_worlds_have_masks_and_grasps_but_no_joints_in_train(world):
     assert not train["right_joints given"].any() and not train["right_joints_2d given"].any()
     test = columns_of(home, "test", ["right_joints", "right_joints_2d"])
     assert not test["right_joints given"].any() and test["right_joints_2d given"].any()
-    shard = pq.read_table(next((home / "data").glob("train-*")), columns=["right_grasp", "mask"])
-    grasps = [g for g in shard.column("right_grasp").to_pylist() if g is not None]
-    assert grasps and all(0 <= g <= 8 for g in grasps)
+    for side in SIDES:
+        names = [f"{side}_{n}" for n in ("grasp", "valid", "in_view", "mano", "bbox")]
+        rows = columns_of(home, "train", ["mask", *names])
+        known = rows[f"{side}_grasp given"]
+        assert rows["mask given"].all() and known.any()
+        assert set(rows[f"{side}_grasp"][known]) <= set(range(9))
+        assert (rows[f"{side}_grasp"][~known] == -1).all()
+        assert not (rows[f"{side}_valid"].any() or rows[f"{side}_in_view"].any())
+        assert not rows[f"{side}_mano given"].any() and rows[f"{side}_bbox given"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("handsim-ego4d", "train"), ("handsim-arctic", "ego-val"), ("handsim-rhd", "evaluation"),
+     ("handsim-desktop-activities", "test")],
+)  # fmt: skip
+def test_masks_and_grasps_are_those_of_the_shards(name, part, world):
+    path = world(name) / part / "annotations.parquet"
+    opened = Annotations.open(path)
+    names = [f"{s}_{k}" for s in SIDES for k in ("grasp", "visible")]
+    names += ["sequence", "image", "mask"]
+    for batch in (opened.views() if name.endswith("activities") else opened).batches(names):
+        assert np.array_equal(batch["image"], batch["mask"])
+        for row in range(0, len(batch), 7):
+            file, _, number = batch["mask"][row].rpartition("#")
+            stored = pq.read_table(path.parents[1] / file).slice(int(number), 1).to_pylist()[0]
+            assert batch["sequence"][row] == stored["sequence"]
+            for side in SIDES:
+                assert batch.table.column(f"{side}_grasp")[row].as_py() == stored[f"{side}_grasp"]
+                seen = stored[f"{side}_visible"]
+                share = batch.visible_share(side)[row]
+                assert np.isnan(share) if seen is None else share == pytest.approx(np.mean(seen))
+
+
+def test_tables_of_an_older_form_are_prepared_again(world):
+    home = world("handsim-stb")
+    path = home / "test" / "annotations.parquet"
+    current = path.read_bytes()
+    assert data.prepare("handsim-stb", home, split="test")["test"]["skipped"]
+    table = pq.read_table(path)
+    older = table.schema.metadata | {b"format": b"hand-bench annotations 2"}
+    pq.write_table(table.replace_schema_metadata(older), path)
+    with pytest.raises(DatasetError, match=r"HB206 .*has the form 'hand-bench annotations 2'"):
+        Annotations.open(path)
+    assert "skipped" not in data.prepare("handsim-stb", home, split="test")["test"]
+    assert path.read_bytes() == current
 
 
 def test_a_shard_is_the_same_alone_and_among_others(tmp_path):
