@@ -54,6 +54,8 @@ class Model:
         What its answers need besides the weights: names in `runs.FACTS`.
     kind
         What it does with data: the name of a `Task`, "module:VALUE".
+    home
+        The package of its classes, where that is another model's.
     chosen_by
         Metric by which the best weights are chosen; none: the one that ranks the track.
     """
@@ -71,6 +73,7 @@ class Model:
     facts: tuple[str, ...] = ("root_depth",)
     kind: str = "hand_baselines.crop_task:CROPS"
     chosen_by: str | None = None
+    home: str = ""
 
     def task(self) -> Task:
         """Return what it does with data."""
@@ -79,11 +82,11 @@ class Model:
 
     def network_class(self) -> type[nn.Module]:
         """Return the class of its network."""
-        return getattr(importlib.import_module(f"{self.package}.model"), self.network)
+        return getattr(importlib.import_module(f"{self.home or self.package}.model"), self.network)
 
     def config_class(self) -> type:
         """Return the class of its configuration."""
-        return getattr(importlib.import_module(f"{self.package}.config"), self.config)
+        return getattr(importlib.import_module(f"{self.home or self.package}.config"), self.config)
 
     def preset(self, name: str) -> Any:
         """Return a configuration by name; HB301 for an unknown one."""
@@ -187,6 +190,33 @@ _VERBS_SMALL = {
     "warmup": 50,
     "workers": 0,
 }
+#: WildHands': Adam without a schedule, 100 epochs.
+_WILD_PAPER = {"epochs": 100.0, "batch": 144, "learning_rate": 1e-5, "drops": (), "warmup": 0}
+_WILD_PAPER |= {"clip": 150.0}
+_WILD_SMALL = {
+    "minutes": 20.0,
+    "batch": 16,
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "warmup": 100,
+    "augmentation": 0.5,
+}
+
+
+def _of_the_wild(name: str, title: str) -> Model:
+    return Model(
+        name,
+        title,
+        f"hand_baselines.{name}",
+        "WildHands",
+        "WildHandsConfig",
+        options={"paper": _WILD_PAPER, "small": _WILD_SMALL},
+        facts=(),
+        kind="hand_baselines.mano_task:MANO",
+        home="hand_baselines.wildhands",
+    )
+
+
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
@@ -271,6 +301,12 @@ MODELS: dict[str, Model] = {
             facts=(),
             kind="hand_baselines.htt.task:CLIPS",
         ),
+        _of_the_wild(
+            "wildhands",
+            "WildHands: both hands from a picture and crops, told where these are (ECCV 2024)",
+        ),
+        _of_the_wild("handnet", "HandNet: both hands from crops (Prakash et al., ECCV 2024)"),
+        _of_the_wild("arcticnet", "ArcticNet-SF: both hands from the picture (Fan et al., 2023)"),
         Model(
             "msg3d",
             "MS-G3D: the verb of a clip from its hand poses (Liu et al., CVPR 2020)",

@@ -27,7 +27,7 @@ from hand_baselines.presets import changed
 from hand_baselines.samples import (
     Hands,
 )
-from hand_baselines.tables import evenly, open_table
+from hand_baselines.tables import evenly, open_table, training_table
 from hand_baselines.tasks import given_options
 from hand_baselines.training import RECORD, Job, make_accelerator, train
 from hand_baselines.training_options import Options
@@ -67,7 +67,7 @@ def run(
         What is trained.
     data
         Name of the track; or of several, which are trained on together: the first one is that on
-        which weights are chosen and scored.
+        which weights are chosen and scored. The others may be datasets without a track.
     out
         Folder of the run; a run that was killed goes on.
     images
@@ -97,9 +97,10 @@ def run(
     BaselineError
         HB301, HB302, HB402: see `training.train`.
     """
-    out, tracks = Path(out), [find_track(t) for t in ([data] if isinstance(data, str) else data)]
+    out, names = Path(out), [data] if isinstance(data, str) else list(data)
+    track = find_track(names[0])
     chosen = Options(**{**_usual(model, preset, options), **options})
-    opened = [open_table(track, "train") for track in tracks]
+    opened = [training_table(name) for name in names]
     torch.manual_seed(chosen.seed)
     network = model.network_class()(changed(model.preset(preset), config))
     initial = "random" if backbone_weights is None else start_from(network, backbone_weights)
@@ -121,13 +122,13 @@ def run(
         facts,
         _about(opened, samples, hands, annotators),
         initial,
-        _validation(model, tracks[0], facts, images, validated, out) if validated else None,
+        _validation(model, track, facts, images, validated, out) if validated else None,
     )
     accelerator = make_accelerator(chosen)
     train(job, out, chosen, accelerator=accelerator)
     if not score or poses is not None or not accelerator.is_main_process:
         return None
-    return score_run(tracks[0], out, images=images, workers=chosen.workers)
+    return score_run(track, out, images=images, workers=chosen.workers)
 
 
 def score_run(

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 
 from hand_bench import files
 from hand_bench.annotations import AnnotationBatch, Annotations
-from hand_bench.data import find_dataset
+from hand_bench.data import DATASETS, find_dataset
 from hand_bench.data import folder as data_folder
 from hand_bench.errors import BaselineError, Problem
 from hand_bench.joint_sets import HAND_SIDES, OPENPOSE
-from hand_bench.tracks import Track
+from hand_bench.tracks import TRACKS, Track, find_track
 
 
 def open_table(track: Track, split: str) -> Annotations:
@@ -35,6 +35,24 @@ def open_table(track: Track, split: str) -> Annotations:
         if name in known:
             return Annotations.open(data_folder(track.dataset, name) / "annotations.parquet")
     raise BaselineError(Problem("HB302", track.dataset, f"has no table for {split!r}."))
+
+
+def training_table(name: str) -> Annotations:
+    """Open the prepared training table of a track's dataset, or of a dataset by its own name.
+
+    Raises
+    ------
+    TrackError
+        HB301 where neither a track nor a dataset has that name.
+    BaselineError, DatasetError
+        As `open_table`.
+    """
+    if name in TRACKS or name not in DATASETS:
+        return open_table(find_track(name), "train")
+    for split in ("train", "training"):
+        if split in DATASETS[name].splits:
+            return Annotations.open(data_folder(name, split) / "annotations.parquet")
+    raise BaselineError(Problem("HB302", name, "has no table for 'train'."))
 
 
 def mean_root_depth(table: Any) -> list[float]:

@@ -1,0 +1,1 @@
+"""ArcticNet-SF: both hands from the whole picture."""

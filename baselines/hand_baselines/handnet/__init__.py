@@ -1,0 +1,1 @@
+"""HandNet: WildHands that is not told where its crops are."""

@@ -1,0 +1,221 @@
+"""What models of both hands' MANO parameters do with data: WildHands and its family.
+
+They are trained on tables of pictures with whatever labels these have, and answer tracks of one
+camera: joints in its frame, or in the picture where the track asks for 2D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from hand_baselines.crop_task import undo_lens
+from hand_baselines.crops import apply, invert
+from hand_baselines.lifting import project
+from hand_baselines.mano_data import (
+    GIVEN,
+    LABELS,
+    SIDE,
+    Cut,
+    HandPictures,
+    Labels,
+    Ranges,
+    batch_views,
+)
+from hand_baselines.mano_losses import as_mano
+from hand_baselines.models import Model
+from hand_baselines.pictures import Pictures
+from hand_baselines.resnet import channels_last
+from hand_baselines.samples import Hands, Order, chosen_rows, picture_root
+from hand_baselines.tasks import Task, TrainingSet
+from hand_baselines.weights import Loaded
+from hand_bench.annotations import AnnotationBatch, Annotations
+from hand_bench.errors import BaselineError, DatasetError, Problem
+from hand_bench.joint_sets import HAND_SIDES
+from hand_bench.tracks import TRACKS, Track
+
+#: Columns that answers are made from.
+READ = ("sample_id", *GIVEN)
+
+
+def cut_of(config: Any) -> Cut:
+    """Return how a configuration's pictures and crops are cut."""
+    return Cut(config.input_size, config.expansion, config.source == "letterbox")
+
+
+def training_set(
+    model: Model,
+    config: Any,
+    opened: Sequence[Annotations],
+    images: str | Path | None = None,
+    *,
+    hands: Hands = "all",
+    annotators: Sequence[str] = (),
+    augmentation: float = 1.0,
+    seed: int = 0,
+) -> TrainingSet:
+    """Return random views of the pictures of all tables, with the labels that each has.
+
+    A picture of any table is as likely as one of another. `augmentation` is a factor on shifts and
+    turns.
+
+    Raises
+    ------
+    BaselineError
+        HB302 where one folder of pictures is given for several tables.
+    DatasetError
+        HB202 where no picture is left.
+    """
+    if images is not None and len(opened) > 1:
+        what = "names one folder, but there are several tables."
+        raise BaselineError(Problem("HB302", "--images", what))
+    parts = []
+    for table in opened:
+        rows = chosen_rows(table.table([*GIVEN, *LABELS, "annotator"]), hands, annotators)
+        rows = rows.filter(pc.is_valid(rows["image"]))
+        if len(rows):
+            batch = rows.combine_chunks().to_batches()[0]
+            parts.append((batch, Pictures(picture_root(table, images))))
+    if not parts:
+        raise DatasetError(Problem("HB202", str(opened[0].path), "no picture is left to train on."))
+    usual = Ranges()
+    turn, shift = (augmentation * value for value in (usual.turn, usual.shift))
+    ranges = replace(usual, turn=turn, shift=shift)
+    labels = Labels(config.mask_size, config.auxiliary)
+    data = HandPictures(parts, cut_of(config), ranges, labels=labels, seed=seed)
+    orders = [Order.of(batch, seed) for batch, _ in parts]
+    neighbours = [
+        order.neighbours + start for order, start in zip(orders, data.starts, strict=False)
+    ]
+    order = Order(np.concatenate(neighbours), all(one.sharded for one in orders), seed)
+    return TrainingSet(data, order, {})
+
+
+@dataclass(frozen=True)
+class HandAnswers:
+    """A network that answers rows of annotations.
+
+    Attributes
+    ----------
+    network, device
+        In evaluation mode, and where it is.
+    pictures
+        Of the rows.
+    planar
+        Whether joints in the picture are asked for.
+    meshes
+        Whether the hands' parameters are given as well.
+    batch, workers
+        Pictures at once, and processes that read them.
+    """
+
+    network: Any
+    device: torch.device
+    pictures: Pictures
+    planar: bool = False
+    meshes: bool = False
+    batch: int = 32
+    workers: int = 0
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """What the answers depend on besides the weights."""
+        return {"meshes": self.meshes}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the predictions declare that they were given."""
+        given = self.network.config.branches != "picture"
+        if self.planar:
+            return ("boxes:detected" if given else "boxes:none", "K:assumed")
+        return ("boxes:gt" if given else "boxes:none", "K:gt")
+
+    @torch.no_grad()
+    def columns(
+        self, rows: AnnotationBatch, seen: Callable[[int], None] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return columns of predictions for rows, in their order; a hand without a box is NaN."""
+        table = rows.table
+        data = HandPictures([(table, self.pictures)], cut_of(self.network.config))
+        parts: dict[str, list[np.ndarray]] = {}
+        done = 0
+        for batch in DataLoader(data, self.batch, num_workers=self.workers):
+            batch = {name: value.to(self.device) for name, value in batch.items()}
+            for name, value in self._batch(batch).items():
+                parts.setdefault(name, []).append(value)
+            done += len(batch["K"])
+            if seen is not None:
+                seen(done)
+        found = {name: np.concatenate(values) for name, values in parts.items()}
+        return found if self.planar else undo_lens(found, rows)
+
+    def _batch(self, batch: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        output = self.network(*batch_views(batch))
+        joints = self.network.decode(output, batch["K"]).joints
+        values, name = joints, "joints"
+        if self.planar:
+            points = project(joints.double(), batch["K"].double()[:, None])
+            back = invert(batch["affine"].double())
+            values, name = apply(back[:, None], points), "joints_2d"
+        lacking = ~batch["there"][..., None, None]
+        values = torch.where(lacking, torch.nan, values.float()).cpu().numpy()
+        columns = {f"{side}_{name}": values[:, k] for k, side in enumerate(HAND_SIDES)}
+        if self.meshes:
+            mano = as_mano(output, batch["K"], self.network.layers)
+            mano[~batch["there"].cpu().numpy()] = np.nan
+            columns |= {f"{side}_mano": mano[:, k] for k, side in enumerate(HAND_SIDES)}
+        return columns
+
+
+def answers(
+    loaded: Loaded,
+    opened: Annotations,
+    images: str | Path | None = None,
+    *,
+    meshes: bool = False,
+    batch: int = 32,
+    workers: int = 0,
+    device: str | None = None,
+) -> HandAnswers:
+    """Make weights ready for a table of pictures; where it has 2D joints alone, these are answered.
+
+    Parameters
+    ----------
+    meshes
+        Whether predictions carry the hands' parameters.
+    """
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = channels_last(loaded.network.to(place).eval())
+    pictures = Pictures(picture_root(opened, images))
+    planar = _planar(opened)
+    return HandAnswers(network, place, pictures, planar, meshes, batch, workers)
+
+
+def _planar(opened: Annotations) -> bool:
+    """Whether the tracks of a table's dataset ask for 2D joints."""
+    kinds = {track.kind for track in TRACKS.values() if track.dataset == opened.manifest["dataset"]}
+    return kinds == {"pose-2d"}
+
+
+def fits(track: Track) -> bool:
+    """Whether a track asks for hands in one camera's frame or in its picture."""
+    return track.kind in ("pose", "pose-2d") and not track.several_views and track.frame == "camera"
+
+
+def example(config: Any, count: int) -> tuple[Tensor, ...]:
+    """Return random pictures, to measure a network with."""
+    size = config.input_size
+    boxes = torch.tensor([60.0, 60, 160, 160]).expand(count, 2, 4)
+    K = torch.tensor([[150.0, 0, SIDE / 2], [0, 150, SIDE / 2], [0, 0, 1]]).expand(count, 3, 3)
+    return torch.rand(count, 3, size, size), torch.rand(count, 2, 3, size, size), boxes, K
+
+
+MANO = Task(training_set, answers, fits, READ, batch_views, ("meshes",), example=example)

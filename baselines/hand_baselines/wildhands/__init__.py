@@ -1,0 +1,1 @@
+"""WildHands: both hands from a picture and a crop of each, told where the crops are."""
