@@ -133,7 +133,7 @@ class HandAnswers:
     @property
     def inputs(self) -> tuple[str, ...]:
         """What the predictions declare that they were given."""
-        given = self.network.config.branches != "picture"
+        given = self.network.config.looks_at_crops
         if self.planar:
             return ("boxes:detected" if given else "boxes:none", "K:assumed")
         return ("boxes:gt" if given else "boxes:none", "K:gt")

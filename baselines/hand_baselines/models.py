@@ -203,18 +203,23 @@ _WILD_SMALL = {
 }
 
 
-def _of_the_wild(name: str, title: str) -> Model:
+def _of_the_wild(
+    name: str, title: str, network: str = "WildHands", config: str = "WildHands", home: str = ""
+) -> Model:
     return Model(
         name,
         title,
         f"hand_baselines.{name}",
-        "WildHands",
-        "WildHandsConfig",
+        network,
+        f"{config}Config",
         options={"paper": _WILD_PAPER, "small": _WILD_SMALL},
         facts=(),
         kind="hand_baselines.mano_task:MANO",
-        home="hand_baselines.wildhands",
+        home=home,
     )
+
+
+_WILD = "hand_baselines.wildhands"
 
 
 MODELS: dict[str, Model] = {
@@ -305,8 +310,24 @@ MODELS: dict[str, Model] = {
             "wildhands",
             "WildHands: both hands from a picture and crops, told where these are (ECCV 2024)",
         ),
-        _of_the_wild("handnet", "HandNet: both hands from crops (Prakash et al., ECCV 2024)"),
-        _of_the_wild("arcticnet", "ArcticNet-SF: both hands from the picture (Fan et al., 2023)"),
+        _of_the_wild(
+            "handnet", "HandNet: both hands from crops (Prakash et al., ECCV 2024)", home=_WILD
+        ),
+        _of_the_wild(
+            "arcticnet", "ArcticNet-SF: both hands from the picture (Fan et al., 2023)", home=_WILD
+        ),
+        _of_the_wild(
+            "handoccnet",
+            "HandOccNet: hidden parts by what is seen, with KPE (Park et al., CVPR 2022)",
+            "HandOccNetHands",
+            "HandOccNet",
+        ),
+        _of_the_wild(
+            "hamer",
+            "HaMeR: a vision transformer, with KPE (Pavlakos et al., CVPR 2024)",
+            "HaMeRHands",
+            "HaMeR",
+        ),
         Model(
             "msg3d",
             "MS-G3D: the verb of a clip from its hand poses (Liu et al., CVPR 2020)",

@@ -155,3 +155,22 @@ def view_world(_view_home, monkeypatch):
     """The data folder with a small recording by several cameras (see `view_world`)."""
     monkeypatch.setenv("HAND_BENCH_HOME", str(_view_home))
     return _view_home
+
+
+@pytest.fixture(scope="session")
+def _wild_home(tmp_path_factory):
+    from hand_bench.sim.making import make
+
+    home = tmp_path_factory.mktemp("wild")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HAND_BENCH_HOME", str(home))
+        for world in ("handsim-arctic-ego", "handsim-epic-handkps", "handsim-ego4d"):
+            make(world, size="mini", workers=1)
+    return home
+
+
+@pytest.fixture
+def wild_worlds(_wild_home, monkeypatch):
+    """The data folder with HandSim's look-alikes of ARCTIC, Epic-HandKps and Ego4D, size mini."""
+    monkeypatch.setenv("HAND_BENCH_HOME", str(_wild_home))
+    return _wild_home

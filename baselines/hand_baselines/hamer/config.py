@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hand_baselines.mano_config import SMALL, ManoConfig
 from hand_baselines.presets import SMALL_INPUT, find_preset
 
 
 @dataclass(frozen=True)
-class HaMeRConfig:
+class HaMeRConfig(ManoConfig):
     """Sizes and conventions; the defaults are the paper's, with KPE.
 
     Attributes
     ----------
     input_size
         Pixels of the square crop's side; its middle three quarters of columns are looked at.
+    expansion
+        Side of a crop over the longer side of its box.
     patch, padding
         Pixels of a patch's side, and zeros around the picture.
     width, layers, heads, mlp
@@ -32,6 +35,7 @@ class HaMeRConfig:
     """
 
     input_size: int = 256
+    expansion: float = 2.5
     patch: int = 16
     padding: int = 2
     width: int = 1280
@@ -66,6 +70,7 @@ class HaMeRConfig:
 PRESETS = {
     "paper": HaMeRConfig(),
     "small": HaMeRConfig(
+        **SMALL,
         input_size=SMALL_INPUT,
         width=192,
         layers=5,

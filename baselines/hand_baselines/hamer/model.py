@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hand_baselines.hamer.config import HaMeRConfig
 from hand_baselines.hamer.vit import ViT, attend
+from hand_baselines.mano_models import CropModel
 from hand_baselines.parameters import (
     Colours,
     EncodingLayers,
@@ -23,10 +24,7 @@ from hand_baselines.parameters import (
 
 
 class HaMeR(nn.Module):
-    """The network; `PRESETS["paper"]` has 672,151,149 parameters, 670,407,789 without KPE."""
-
-    #: Layers that learn faster (`training_options.Options.head_rate`).
-    HEADS = ("head",)
+    """The network of one crop; `paper` has 672,151,149 parameters, 670,407,789 without KPE."""
 
     def __init__(self, config: HaMeRConfig):
         super().__init__()
@@ -69,6 +67,12 @@ class HaMeR(nn.Module):
         if self.encoding is None or encoding is None:
             return None
         return self.encoding(encoding)[:, None]
+
+
+class HaMeRHands(CropModel):
+    """Both hands of a picture, by a HaMeR that looks at each crop."""
+
+    network_class = HaMeR
 
 
 class _DecoderLayer(nn.Module):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from hand_baselines.mano_config import SMALL, ManoConfig
 from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
 
 @dataclass(frozen=True)
-class HandOccNetConfig:
+class HandOccNetConfig(ManoConfig):
     """Sizes and conventions of a HandOccNet; the defaults are the paper's, with KPE.
 
     Attributes
@@ -76,6 +77,7 @@ class HandOccNetConfig:
 PRESETS = {
     "paper": HandOccNetConfig(),
     "small": HandOccNetConfig(
+        **SMALL,
         depth=SMALL_DEPTH,
         width=SMALL_WIDTH,
         leaky=False,

@@ -15,6 +15,7 @@ from hand_baselines.handoccnet.config import HandOccNetConfig
 from hand_baselines.handoccnet.regressor import Regressor
 from hand_baselines.handoccnet.transformers import Enhancing, Injecting
 from hand_baselines.heads import initialise
+from hand_baselines.mano_models import CropModel
 from hand_baselines.parameters import (
     Colours,
     EncodingLayers,
@@ -26,10 +27,7 @@ from hand_baselines.resnet import ResNet
 
 
 class HandOccNet(nn.Module):
-    """The network; `PRESETS["paper"]` has 38,810,406 parameters, 38,723,878 without KPE."""
-
-    #: Layers that learn faster (`training_options.Options.head_rate`).
-    HEADS = ("head",)
+    """The network of one crop; `PRESETS["paper"]` has 38,810,406 parameters, 38,723,878 without KPE."""
 
     def __init__(self, config: HandOccNetConfig):
         super().__init__()
@@ -86,6 +84,17 @@ class HandOccNet(nn.Module):
         for name, parameter in self.injecting.named_parameters():
             if ".gate_" in name:
                 nn.init.normal_(parameter, std=0.001)
+
+
+class HandOccNetHands(CropModel):
+    """Both hands of a picture, by a HandOccNet that looks at each crop."""
+
+    network_class = HandOccNet
+
+    @property
+    def backbone(self) -> nn.Module:
+        """Return the ResNet, where weights of a backbone go."""
+        return self.network.backbone  # pyright: ignore
 
 
 class _Pyramid(nn.Module):

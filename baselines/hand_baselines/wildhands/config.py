@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hand_baselines.kpe import ENCODINGS
+from hand_baselines.mano_config import SMALL, ManoConfig
 from hand_baselines.presets import SMALL_DEPTH, SMALL_INPUT, SMALL_WIDTH, find_preset
 
 
 @dataclass(frozen=True)
-class WildHandsConfig:
-    """Sizes and conventions; the defaults are those of the released WildHands.
+class WildHandsConfig(ManoConfig):
+    """Sizes and conventions besides `ManoConfig`'s; the defaults are the released WildHands'.
 
     Attributes
     ----------
@@ -19,12 +20,6 @@ class WildHandsConfig:
         The ResNets, and by what their channels are multiplied.
     one_trunk
         Whether picture and crops go through the same ResNet.
-    input_size
-        Pixels of the side of the picture (a square, with bars) and of the crops.
-    source
-        What crops are cut from: the "letterbox" picture, as released, or the "original".
-    expansion
-        Side of a crop over the longer side of its box.
     branches
         "both" (WildHands), "crops" (HandNet: the picture is not looked at for poses), or "picture"
         (ArcticNet-SF: there are no crops).
@@ -44,22 +39,11 @@ class WildHandsConfig:
         Hidden layers of the grasp head, and whether it is told the picture's features.
     normalised
         Whether colours are less ImageNet's mean and over its deviation.
-    hand
-        Whose hands the layers are: "handsim", or the user's "mano".
-    loss_weights, norm
-        Of the terms of `mano_losses.HandLosses`, and of which differences they are.
-    auxiliary
-        What is learned from pictures without 3D labels (`mano_data.AUXILIARY`): Table 3.
-    mask_size, mask_sigma
-        Pixels of a mask's side, and the softness of the silhouettes, px^2 of it (`silhouette`).
     """
 
     depth: int = 50
     width: float = 1.0
     one_trunk: bool = False
-    input_size: int = 224
-    source: Literal["letterbox", "original"] = "letterbox"
-    expansion: float = 1.5
     branches: Literal["both", "crops", "picture"] = "both"
     encoding: str = "sparse"
     correction: Literal["none", "rotation", "pcl"] = "none"
@@ -72,16 +56,15 @@ class WildHandsConfig:
     grasp: tuple[int, ...] = (1024, 512, 128)
     grasp_global: bool = True
     normalised: bool = True
-    hand: Literal["handsim", "mano"] = "handsim"
-    loss_weights: tuple[float, ...] = (10.0, 0.001, 5.0, 5.0, 1.0, 1.0, 0.1, 10.0)
-    norm: Literal["squared", "absolute"] = "squared"
-    auxiliary: tuple[str, ...] = ("mask", "grasp")
-    mask_size: int = 224
-    mask_sigma: float = 1.0
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding {self.encoding!r} is none of {', '.join(ENCODINGS)}")
+
+    @property
+    def looks_at_crops(self) -> bool:
+        """Whether it is given boxes of hands."""
+        return self.branches != "picture"
 
 
 _PAPER = WildHandsConfig()
@@ -90,7 +73,6 @@ _SMALL = WildHandsConfig(
     width=SMALL_WIDTH,
     one_trunk=True,
     input_size=SMALL_INPUT,
-    source="original",
     channels=(128, 96, 64),
     padding=(1, 0),
     hidden=256,
@@ -98,9 +80,7 @@ _SMALL = WildHandsConfig(
     dropout=0.1,
     grasp=(128, 64),
     normalised=False,
-    loss_weights=(1.0, 0.01, 20.0, 10.0, 1.0, 1.0, 0.1, 2.0),
-    norm="absolute",
-    mask_size=64,
+    **SMALL,
 )
 PRESETS = {"paper": _PAPER, "small": _SMALL}
 

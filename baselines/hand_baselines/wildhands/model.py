@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from hand_baselines import mano_losses
 from hand_baselines.crops import as_float
 from hand_baselines.heads import pooled
 from hand_baselines.hmr import Fitted, GraspHead, HMRHead
@@ -25,22 +24,21 @@ from hand_baselines.kpe import (
     perspective_rotation,
 )
 from hand_baselines.mano_data import SIDE
-from hand_baselines.mano_losses import HandLayers, HandLosses, Hands, HandsOutput, HandsTargets
+from hand_baselines.mano_losses import HandsOutput
+from hand_baselines.mano_models import ManoModel
 from hand_baselines.parameters import Colours
-from hand_baselines.pretrained import Pretrained
 from hand_baselines.resnet import ResNet
 from hand_baselines.wildhands.config import WildHandsConfig
 
 
-class WildHands(nn.Module, Pretrained):
+class WildHands(ManoModel):
     """The network; `PRESETS["paper"]` has 72 million parameters."""
 
     #: Layers that learn faster (`training_options.Options.head_rate`).
     HEADS = ("convolutions", "heads", "grasp")
 
     def __init__(self, config: WildHandsConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         encoding = ENCODINGS[config.encoding]
         self.backbone = Trunks(config, encoding.channels if encoding.joins == "input" else 0)
         channels = self.backbone.out_channels
@@ -54,7 +52,6 @@ class WildHands(nn.Module, Pretrained):
             HMRHead(features, config.head, config.iterations, config.dropout) for _ in range(2)
         )
         self.grasp = GraspHead(channels if config.grasp_global else 0, config.grasp)
-        self.layers = HandLayers.of(config.hand)
 
     def forward(self, picture: Tensor, crops: Tensor, boxes: Tensor, K: Tensor) -> HandsOutput:
         """Return both hands.
@@ -127,20 +124,6 @@ class WildHands(nn.Module, Pretrained):
         root = turn.to(said.rotations)[:, None] @ said.rotations[:, :1]
         rotations = torch.cat([root, said.rotations[:, 1:]], dim=1)
         return fitted._replace(parameters=said._replace(rotations=rotations))
-
-    def targets(self, batch: Mapping[str, Tensor]) -> HandsTargets:
-        """Return the targets of a batch (see `mano_losses.targets`)."""
-        return mano_losses.targets(batch, self.layers)
-
-    def losses(self, output: HandsOutput, targets: HandsTargets) -> HandLosses:
-        """Return the terms of the loss, weighted (see `mano_losses.losses`)."""
-        config = self.config
-        how = {"norm": config.norm, "sigma": config.mask_sigma}
-        return mano_losses.losses(output, targets, self.layers, config.loss_weights, **how)
-
-    def decode(self, output: HandsOutput, K: Tensor, *, meshes: bool = False) -> Hands:
-        """Return hands in camera space, mm; K (batch, 3, 3) is the letterbox's."""
-        return mano_losses.decode(output, K, self.layers, meshes=meshes)
 
 
 class Trunks(nn.Module):

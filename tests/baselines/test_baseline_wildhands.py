@@ -1,0 +1,406 @@
+"""WildHands and its family: what they see, what they learn from, what they answer."""
+
+# ruff: noqa: E402 (what follows the check needs torch)
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
+pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselines]")
+
+from torch.utils.data import default_collate
+
+import hand_bench
+from hand_baselines.crops import apply
+from hand_baselines.lifting import project
+from hand_baselines.mano_data import (
+    ASSUMED_FOCAL,
+    SIDE,
+    Cut,
+    HandPictures,
+    Labels,
+    Ranges,
+    Variation,
+    intrinsics,
+    letterbox,
+    warped,
+)
+from hand_baselines.mano_losses import HandLayers, HandLosses, HandsOutput, as_mano, decode
+from hand_baselines.mano_losses import losses as hand_losses
+from hand_baselines.mano_losses import targets as hand_targets
+from hand_baselines.mano_task import training_set
+from hand_baselines.models import find_model
+from hand_baselines.prediction import predict
+from hand_baselines.resnet import parameter_count
+from hand_baselines.runs import main as train_main
+from hand_baselines.tables import training_table
+from hand_baselines.weights import Loaded
+from hand_bench.errors import BaselineError, TrackError
+
+ARCTIC, EPIC, EGO4D = "handsim-arctic-ego", "handsim-epic-handkps", "handsim-ego4d"
+FAMILY = ("wildhands", "handnet", "arcticnet", "handoccnet", "hamer")
+WEIGHTS = (1.0,) * 8
+
+
+@pytest.fixture(scope="module")
+def layers():
+    return HandLayers.of("handsim")
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Presets "tiny" of the whole family: networks of milliseconds."""
+    import importlib
+
+    sizes = {
+        **dict.fromkeys(
+            ("wildhands", "handnet", "arcticnet"),
+            {"width": 0.125, "input_size": 64, "padding": (1, 1), "hidden": 32, "head": 32}
+            | {"channels": (16, 16, 16), "grasp": (16,)},
+        ),
+        "handoccnet": {"width": 0.125, "input_size": 64, "channels": 8, "hidden": (32, 16)},
+        "hamer": {"input_size": 64, "width": 24, "layers": 1, "heads": 2, "query": 16}
+        | {"decoder_layers": 1, "decoder_heads": 2, "head_width": 8, "decoder_mlp": 16},
+    }
+    sizes["handoccnet"] |= {"halvings": 2}
+    for name, changes in sizes.items():
+        config = importlib.import_module(f"hand_baselines.{name}.config")
+        made = replace(config.PRESETS["small"], mask_size=32, **changes)
+        monkeypatch.setitem(config.PRESETS, "tiny", made)
+
+
+USUAL = Labels(64)
+
+
+def pictures_of(tables, *, ranges: Ranges | None = None, labels: Labels | None = USUAL):
+    model = find_model("wildhands")
+    opened = [training_table(name) for name in tables]
+    parts = training_set(model, model.preset("small"), opened).data.parts
+    return HandPictures(parts, Cut(128, 1.5), ranges, labels=labels)
+
+
+def batch_of(data: HandPictures, count: int = 12, seed: int = 0) -> dict[str, torch.Tensor]:
+    chosen = np.random.default_rng(seed).choice(len(data), count, replace=False)
+    return default_collate([data[(0, int(index))] for index in chosen])
+
+
+def truth(batch, layers) -> tuple[HandsOutput, object]:
+    """Return the targets of a batch as an answer, and the targets."""
+    aims = hand_targets(batch, layers)
+    return HandsOutput(aims.rotations, aims.betas, aims.camera, aims.camera), aims
+
+
+# What it sees -----------------------------------------------------------------------------------
+
+
+def test_the_letterbox_is_the_official_one():
+    points = np.array([[960, 540], [0, 0], [1919, 1079], [1000, 500]], float)
+    found = apply(letterbox(1920, 1080), points)
+    expected = [[112, 112], [0, 49], [223.8833, 174.8833], [116.6667, 107.3333]]
+    assert np.allclose(found, expected, atol=1e-4)
+    assert pytest.approx(116.666667, abs=1e-5) == ASSUMED_FOCAL
+
+
+def test_a_picture_that_shrinks_is_averaged_in_place():
+    rows, columns = np.mgrid[:400, :600]
+    image = np.stack([columns * 255 / 600, rows * 255 / 400, rows * 0], axis=-1).astype(np.uint8)
+    found = warped(image, letterbox(600, 400) * (56 / SIDE), 56)
+    middle = found[28, 28].astype(float)
+    assert np.allclose(middle[:2], [127, 127], atol=1.5) and not found[0].any()
+    noise = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
+    assert warped(noise, letterbox(600, 400) * (56 / SIDE), 56)[20:36].std() < 20
+
+
+@pytest.mark.parametrize("ranges", [None, Ranges(turn_probability=1.0)])
+def test_labels_stay_where_the_hands_are(wild_worlds, layers, ranges):
+    batch = batch_of(pictures_of([ARCTIC], ranges=ranges))
+    points = project(batch["joints"].double(), batch["K"].double()[:, None])
+    away = (points - batch["joints_2d"]).norm(dim=-1)[batch["seen"] & batch["joints_known"]]
+    assert len(away) > 300 and away.max() < 0.01
+    output, aims = truth(batch, layers)
+    assert aims.fitted.float().mean() > 0.7
+    joints = decode(output, batch["K"], layers).joints
+    assert (joints - batch["joints"])[aims.fitted].norm(dim=-1).max() < 0.05
+
+
+def test_a_turned_picture_turns_the_camera(wild_worlds):
+    still, turned = pictures_of([ARCTIC]), pictures_of([ARCTIC])
+    variation = Variation(0.5, np.zeros((2, 2)), np.ones(3))
+    turned.ranges = Ranges()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Variation, "draw", classmethod(lambda *_given: variation))
+        one, other = still[3], turned[3]
+    cosine, sine = np.cos(0.5), np.sin(0.5)
+    about = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+    joints = [sample["joints"].numpy() for sample in (one, other)]
+    assert np.allclose(joints[1], joints[0] @ about.T, atol=1e-2)
+    assert not np.allclose(one["picture"], other["picture"])
+
+
+def test_a_crop_shows_its_box(wild_worlds):
+    data = pictures_of([ARCTIC])
+    sample = data[5]
+    cut = Cut(128, 1.5, from_letterbox=True)
+    blurred = HandPictures(data.parts, cut, labels=Labels(64))[5]
+    side = (sample["boxes"][0, 2] - sample["boxes"][0, 0]).item()
+    assert 10 < side < SIDE
+    apart = (sample["crops"].float() - blurred["crops"].float()).abs().mean()
+    assert 0 < apart < 25  # the same place, sharper
+
+
+def test_a_hand_without_a_box_has_the_whole_picture(wild_worlds):
+    data = pictures_of([EGO4D], labels=None)
+    alone = next(s for s in map(data.__getitem__, range(len(data))) if not s["there"].all())
+    hand = int(alone["there"][0])
+    assert alone["boxes"][hand].tolist() == [0, 0, SIDE - 1, SIDE - 1]
+    assert torch.equal(alone["crops"][hand], alone["picture"])
+
+
+def test_pictures_without_intrinsics_get_those_of_a_wide_camera(wild_worlds):
+    from hand_baselines.samples import read_sample
+    from hand_bench.annotations import AnnotationBatch
+
+    table = training_table(ARCTIC).table()
+    row = AnnotationBatch(0, table.slice(0, 1).combine_chunks().to_batches()[0])
+    sample = replace(read_sample(row, np.zeros((540, 960, 3), np.uint8)), K=np.eye(3))
+    assert np.allclose(intrinsics(sample), [[500, 0, 480], [0, 500, 270], [0, 0, 1]])
+
+
+# What it learns from ----------------------------------------------------------------------------
+
+
+def test_pictures_of_the_wild_have_masks_and_grasps_alone(wild_worlds):
+    batch = batch_of(pictures_of([EPIC, EGO4D]), 24)
+    assert not batch["joints_known"].any() and not batch["seen"].any()
+    assert not batch["mano_known"].any() and batch["mask_known"].any()
+    assert (batch["grasp"] >= 0).any() and batch["grasp"].max() <= 8
+    solid = batch_of(pictures_of([ARCTIC]))
+    assert not solid["mask_known"].any() and (solid["grasp"] == -1).all()
+    bare = pictures_of([EPIC], labels=Labels(64, ("points",)))
+    points = batch_of(bare)
+    assert points["seen"].any() and not points["mask_known"].any()
+
+
+def test_masks_lie_on_the_hands(wild_worlds):
+    data = pictures_of([EPIC], labels=Labels(SIDE, ("mask", "points")))
+    batch, hits = batch_of(data, 24), []
+    for hand, seen, mask in zip(
+        batch["joints_2d"].flatten(0, 1),
+        batch["seen"].flatten(0, 1),
+        (batch["mask"] * batch["mask_known"][..., None, None]).flatten(0, 1),
+        strict=True,
+    ):
+        if mask.any():
+            x, y = hand[seen].round().long().clamp(0, SIDE - 1).T
+            hits.append(mask[y, x].float().mean().item())
+    assert len(hits) >= 3 and np.mean(hits) > 0.8
+
+
+@pytest.mark.parametrize("norm", ["squared", "absolute"])
+def test_the_truth_costs_nothing(wild_worlds, layers, norm):
+    batch = batch_of(pictures_of([ARCTIC], ranges=Ranges()))
+    output, aims = truth(batch, layers)
+    for name, term in hand_losses(output, aims, layers, WEIGHTS, norm=norm)._asdict().items():
+        limit = 0.02 if name == "points" else 1e-4  # hands without parameters stand anywhere
+        assert term < limit or not aims.fitted.all(), name
+    moved = output._replace(camera=output.camera + 0.1, betas=output.betas + 1)
+    costs = hand_losses(moved, aims, layers, WEIGHTS, norm=norm)
+    assert costs.camera > 0.001 and costs.shape > 0.1 and costs.points > 1e-4
+
+
+def test_what_is_not_known_costs_nothing_and_has_no_gradient(wild_worlds, layers):
+    batch = batch_of(pictures_of([ARCTIC]))
+    for name in ("joints_known", "seen", "mano_known", "mask_known"):
+        batch[name] = torch.zeros_like(batch[name])
+    batch["joints"] = torch.full_like(batch["joints"], torch.nan)
+    aims = hand_targets(batch, layers)
+    camera = torch.tensor([3.0, 0, 0]).expand(12, 2, 3).clone().requires_grad_()
+    output = HandsOutput(aims.rotations, aims.betas, camera, camera, torch.zeros(12, 2, 9))
+    terms = hand_losses(output, aims, layers, WEIGHTS)
+    assert terms.total == 0
+    terms.total.backward()
+    assert not camera.grad.any()
+
+
+def test_the_mask_term_pulls_a_hand_back(wild_worlds, layers):
+    """From pictures of the wild alone: a right hand that is moved aside comes back."""
+    batch = batch_of(pictures_of([ARCTIC], labels=Labels(64)), 6)
+    output, aims = truth(batch, layers)
+    with torch.no_grad():
+        focal = aims.K[:, 0, 0]
+        placed = layers.place(0, output.side(0), focal)
+        from hand_baselines.silhouette import soft_silhouette
+
+        vertices = layers.right(**placed, flat_hand_mean=True)[1]
+        K = aims.K * torch.tensor([[64 / SIDE], [64 / SIDE], [1.0]])
+        drawn = soft_silhouette(vertices, layers.right.faces, K, (64, 64)) > 0.5
+    usable = aims.fitted[:, 0] & (drawn.flatten(1).sum(dim=1) > 40)
+    assert usable.sum() >= 2
+    mask = torch.stack([drawn, drawn], dim=1)
+    known = torch.stack([usable, torch.zeros_like(usable)], dim=1)
+    aims = aims._replace(mask=mask, mask_known=known)
+    shift = torch.tensor([0.0, 0.02, 0.01])
+    camera = (output.camera + shift).requires_grad_()
+    optimiser = torch.optim.Adam([camera], 2e-3)
+    for _ in range(40):
+        cost = hand_losses(output._replace(camera=camera), aims, layers, WEIGHTS, sigma=4.0).mask
+        optimiser.zero_grad()
+        cost.backward()
+        optimiser.step()
+    away = (camera - output.camera)[usable, 0, 1:].norm(dim=-1)
+    assert away.mean() < 0.4 * shift.norm()
+
+
+def test_weights_choose_the_terms(wild_worlds, layers):
+    batch = batch_of(pictures_of([ARCTIC]))
+    output, aims = truth(batch, layers)
+    output = output._replace(betas=output.betas + 1)
+    terms = hand_losses(output, aims, layers, (0, 3.0, 0, 0, 0, 0, 0, 0))
+    assert terms.total == terms.shape > 0 and HandLosses._fields[1] == "shape"
+
+
+# What it is made of -----------------------------------------------------------------------------
+
+
+def test_the_papers_sizes_are_those_of_the_facts():
+    """72.0 M with the grasp head; 12.80 M, 4.68 M, 2.85 M, 47.0 M (facts/wildhands.md 5.3)."""
+    model = find_model("wildhands")
+    with torch.device("meta"):
+        network = model.network_class()(model.preset("paper"))
+    assert parameter_count(network) == 72_030_313
+    parts = {name: parameter_count(part) for name, part in network.named_children()}
+    assert parts["convolutions"] == 12_797_952 and parts["backbone"] == 47_016_064
+    assert parts["heads"] == 2 * 4_684_400 and parts["grasp"] == 2_847_497
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_small_ones_have_at_most_three_million_parameters(name):
+    model = find_model(name)
+    with torch.device("meta"):
+        network = model.network_class()(model.preset("small"))
+    assert parameter_count(network) <= 3_000_000
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_every_member_learns_a_batch(wild_worlds, tiny, name):
+    model = find_model(name)
+    config = model.preset("tiny")
+    torch.manual_seed(0)
+    network = model.network_class()(config).train()
+    opened = [training_table(table) for table in (ARCTIC, EPIC)]
+    data = model.task().training_set(model, config, opened).data
+    batch = default_collate([data[(0, int(k))] for k in (0, 5, 9, len(data) - 2)])
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    costs = []
+    for _ in range(12):
+        output = network(*model.task().fed(batch))
+        assert output.rotations.shape == (4, 2, 16, 3, 3) and output.camera.shape == (4, 2, 3)
+        terms = network.losses(output, network.targets(batch))
+        optimiser.zero_grad()
+        terms.total.backward()
+        optimiser.step()
+        costs.append(terms.total.item())
+    assert costs[-1] < 0.8 * costs[0]
+
+
+VARIANTS = [
+    *({"encoding": name} for name in ("none", "dense", "sparse-input", "dense-input")),
+    *({"encoding": name} for name in ("focal", "coordinates", "camconv")),
+    {"encoding": "none", "correction": "rotation"},
+    {"encoding": "none", "correction": "pcl"},
+    {"one_trunk": False},
+]
+
+
+@pytest.mark.parametrize("change", VARIANTS, ids=str)
+def test_every_variant_of_tables_4_and_5_learns(wild_worlds, tiny, change):
+    model = find_model("wildhands")
+    config = replace(model.preset("tiny"), **change)
+    torch.manual_seed(0)
+    network = model.network_class()(config).train()
+    batch = batch_of(HandPictures(pictures_of([ARCTIC]).parts, Cut(64, 1.5), labels=Labels(32)), 4)
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    costs = []
+    for _ in range(8):
+        terms = network.losses(network(*model.task().fed(batch)), network.targets(batch))
+        optimiser.zero_grad()
+        terms.total.backward()
+        optimiser.step()
+        costs.append(terms.total.item())
+    assert costs[-1] < costs[0]
+
+
+def test_only_kpe_tells_where_the_crop_is(wild_worlds, tiny):
+    model = find_model("wildhands")
+    batch = batch_of(HandPictures(pictures_of([ARCTIC]).parts, Cut(64, 1.5), labels=None), 4)
+    moved = batch | {"boxes": batch["boxes"] * 0.5}
+    for encoding, same in (("sparse", False), ("none", True)):
+        config = replace(model.preset("tiny"), encoding=encoding)
+        torch.manual_seed(0)
+        network = model.network_class()(config).eval()
+        with torch.no_grad():
+            answers = [network(*model.task().fed(given)).camera for given in (batch, moved)]
+        assert torch.equal(*answers) == same
+
+
+def test_unknown_encodings_are_named():
+    with pytest.raises(ValueError, match="'sparce' is none of none, sparse"):
+        replace(find_model("wildhands").preset("small"), encoding="sparce")
+
+
+# What it answers --------------------------------------------------------------------------------
+
+
+def held(name: str) -> Loaded:
+    model = find_model(name)
+    torch.manual_seed(0)
+    network = model.network_class()(model.preset("tiny")).eval()
+    return Loaded("tiny", model, "tiny", network, {}, "sha")
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_poses_are_answered_and_scored(wild_worlds, tiny, tmp_path, name):
+    out = tmp_path / "preds.parquet"
+    rows = predict(held(name), ARCTIC, out, workers=0)
+    result = hand_bench.evaluate(out, track=ARCTIC, units="mm", resamples=0)
+    assert not result.partial and result.coverage["samples"] == rows
+    boxes = "boxes:none" if name == "arcticnet" else "boxes:gt"
+    assert result.predictions["inputs"] == [boxes, "K:gt"]
+
+
+def test_points_are_answered_in_the_picture(wild_worlds, tiny, tmp_path):
+    out = tmp_path / "preds.parquet"
+    predict(held("wildhands"), EPIC, out, workers=0)
+    result = hand_bench.evaluate(out, track=EPIC, resamples=0)
+    assert not result.partial and result.score("L2 error 2D").value > 0
+
+
+def test_answers_are_those_of_the_truth_where_the_network_says_it(wild_worlds, tiny, layers):
+    """Parameters of the truth come back as the annotations hold them."""
+    batch = batch_of(pictures_of([ARCTIC]))
+    output, aims = truth(batch, layers)
+    found = as_mano(output, batch["K"], layers)[aims.fitted.numpy()]
+    expected = batch["mano"].numpy()[aims.fitted.numpy()]
+    assert np.abs(found[:, 48:] - expected[:, 48:]).max() < 0.05  # shape, and mm
+    from scipy.spatial.transform import Rotation
+
+    pairs = [Rotation.from_rotvec(each[:, :48].reshape(-1, 3)) for each in (found, expected)]
+    assert (pairs[0].inv() * pairs[1]).magnitude().max() < 1e-4
+
+
+def test_tables_of_datasets_without_a_track_are_trained_on(wild_worlds, tiny, tmp_path):
+    given = ["--data", ARCTIC, EPIC, EGO4D, "--preset", "tiny", "--steps", "2", "--batch", "4"]
+    given += ["--workers", "0", "--validated", "4", "--no-score", "-o", str(tmp_path / "run")]
+    train_main("wildhands", given)
+    assert (tmp_path / "run/last/model.safetensors").is_file()
+    with pytest.raises(TrackError, match="HB301"):
+        training_table("handsim-ego5d")
+
+
+def test_one_folder_of_pictures_is_not_enough_for_several_tables(wild_worlds, tiny, tmp_path):
+    model = find_model("wildhands")
+    opened = [training_table(ARCTIC), training_table(EPIC)]
+    with pytest.raises(BaselineError, match="HB302 --images"):
+        training_set(model, model.preset("tiny"), opened, tmp_path)
