@@ -44,6 +44,7 @@ bench: .venv/.dev
 	$(BIN)/python tests/speed/bench_evaluate.py
 	$(BIN)/python tests/speed/bench_sim.py
 	$(BIN)/python tests/speed/bench_training.py
+	$(BIN)/python tests/speed/bench_silhouette.py
 
 format: .venv/.dev
 	$(BIN)/ruff format .
