@@ -36,7 +36,7 @@ class ManoConfig:
     norm: Literal["squared", "absolute"] = "squared"
     auxiliary: tuple[str, ...] = ("mask", "grasp")
     mask_size: int = 224
-    mask_sigma: float = 1.0
+    mask_sigma: float = 1.2544
 
     @property
     def looks_at_crops(self) -> bool:
@@ -50,4 +50,5 @@ SMALL: dict[str, Any] = {
     "loss_weights": (1.0, 0.01, 20.0, 10.0, 1.0, 1.0, 0.1, 2.0),
     "norm": "absolute",
     "mask_size": 64,
+    "mask_sigma": 0.1,
 }
