@@ -37,10 +37,10 @@ WIDTHS = {"joints": 63, "2d": 42, "uv": 42, "depth": 21, "left_root": 3, "mano":
 LIKELY = {
     20: "Is the wrist lacking?",
     21: "One number per joint?",
-    48: "Rotations without shape and translation?",
-    58: "Is the translation lacking?",
     40: "Is the wrist lacking?",
     42: "2D joints, without depth?",
+    48: "Rotations without shape and translation?",
+    58: "Is the translation lacking?",
     60: "Is the wrist lacking?",
     126: "Both hands in one list?",
     2334: "Mesh vertices?",
