@@ -10,7 +10,8 @@ from this view. ``*_joints_2d`` are pixels of the image as the source gives them
 source has no 3D. Boxes are x, y, width, height in pixels, ``*_bbox`` one per hand. K (3x3) and
 ``T_world_from_camera`` (4x4) are float64, ``distortion`` is k1, k2, p1, p2, k3, k4, k5, k6
 (OpenCV's rational model). ``*_mano``: rotation vectors of the wrist (3) and of 15 joints (45,
-without the mean pose), shape (10), translation (3, mm), in the frame of the joints.
+without the mean pose), shape (10), translation (3, mm), in the frame of the joints; whether a model
+adds its mean pose is the dataset's (`meshes`: for ARCTIC yes, for H2O and HandSim no).
 ``*_visible``: how much of each joint's neighbourhood the picture shows, 0 to 1, 0 outside of it.
 ``mask`` is the place of a picture of parts that covers the same pixels as ``image``: 0 background,
 1 to 16 the bones of the right hand in MANO's order, 17 to 32 those of the left hand, 33 forearms

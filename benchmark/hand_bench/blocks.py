@@ -17,6 +17,7 @@ from hand_bench.errors import Problem, SubmissionError
 from hand_bench.geometry import back_project, world_to_camera
 from hand_bench.joint_sets import HAND_SIDES, permutation
 from hand_bench.layouts import Hand
+from hand_bench.meshes import Meshes, Parameters
 from hand_bench.pairing import Pair
 from hand_bench.rules import masks_of, rule_sums
 from hand_bench.sums import Cell, SumsLayout, sample_sums
@@ -68,6 +69,8 @@ class Block:
     groups: list[tuple[Cell, str]]
     seam: tuple[Side, Side] | None = None
     image_size: Float[np.ndarray, "rows 2"] | None = None
+    mano: tuple[Parameters, Parameters] | None = None
+    meshes: Meshes | None = None
 
     def __len__(self) -> int:
         return len(self.group)
@@ -84,11 +87,21 @@ class BlockSums:
 
 
 class Canonical:
-    """Turns pairs into canonical blocks for one track and one declaration."""
+    """Turns pairs into canonical blocks for one track and one declaration.
 
-    def __init__(self, track: Track, declared: Declaration, image_space: bool, time_blocks: bool):
+    With `meshes` the parameters of hands are compared too.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        declared: Declaration,
+        image_space: bool,
+        time_blocks: bool,
+        meshes: Meshes | None = None,
+    ):
         self.track, self.declared, self.image_space = track, declared, image_space
-        self.time_blocks = time_blocks
+        self.time_blocks, self.meshes = time_blocks, meshes
         self.order = permutation(declared.joint_set, track.joint_set)
         self.truth = "joints_2d" if track.kind == "pose-2d" else "joints"
         self.masks = tuple(dict.fromkeys(rule.counts for rule in track.rules))
@@ -106,6 +119,7 @@ class Canonical:
             *(["time"] if self.time_blocks else []),
             *(["K"] if self.image_space else []),
             *(["T_world_from_camera"] if self._from_world else []),
+            *([f"{side}_mano" for side in HAND_SIDES] if self.meshes else []),
         ]
         return list(dict.fromkeys(names))
 
@@ -143,7 +157,22 @@ class Canonical:
             groups=groups,
             seam=seam,
             image_size=self._image_size(truth),
+            mano=self._parameters(pair) if self.meshes else None,
+            meshes=self.meshes,
         )
+
+    def _parameters(self, pair: Pair) -> tuple[Parameters, Parameters]:
+        """MANO's parameters of both hands."""
+        truth, found = pair.truth, []
+        R = None
+        if self._from_world:
+            R = truth["T_world_from_camera"][:, :3, :3].swapaxes(1, 2)
+        for side, hand in zip(HAND_SIDES, pair.pred.hands, strict=True):
+            name = f"{side}_mano"
+            gt = np.where(truth.given(name)[:, None], truth[name], np.float32("nan"))
+            pred = np.full_like(gt, np.nan) if hand.mano is None else hand.mano
+            found.append(Parameters(pred, gt, R))
+        return found[0], found[1]
 
     def _side(self, truth: AnnotationBatch, side: str, joints: np.ndarray, found) -> Side:
         gt = truth[f"{side}_{self.truth}"]
@@ -275,7 +304,33 @@ def sum_block(block: Block, layout: SumsLayout, engine: ModuleType, want_errors:
     for rule in layout.rules:
         for name, sums in rule_sums(rule, block).items():
             values[:, layout.slices[name][0]] = sums.reshape(len(values), -1)
+    if layout.pose and block.meshes is not None and block.mano is not None:
+        _sum_meshes(block, block.meshes, block.mano, layout, values)
     return done
+
+
+def _sum_meshes(
+    block: Block,
+    meshes: Meshes,
+    mano: tuple[Parameters, Parameters],
+    layout: SumsLayout,
+    values: np.ndarray,
+) -> None:
+    """Fill the sums over meshes of the hands that MPJPE of `recommended` is over."""
+    for k, (side, hands) in enumerate(zip(block.sides, mano, strict=True)):
+        asked = side.true & side.counts[:, 1:].any(axis=1) & side.found
+        asked &= ~np.isnan(hands.gt).any(axis=1)
+        pred = np.where(asked[:, None], hands.pred, np.float32("nan"))
+        errors = meshes.errors(k, hands._replace(pred=pred))
+        found = ~np.isnan(errors)
+        summed = {
+            "mesh_error": np.where(found, errors, 0.0),
+            "mesh_hands": found,
+            "mesh_lacking": asked & ~found,
+        }
+        for name, of_row in summed.items():
+            at = layout.slices[name][0].start + k
+            values[:, at] = np.bincount(block.group, of_row, len(block.groups))
 
 
 def _sum_pose(

@@ -110,6 +110,7 @@ class ValueChecks:
             hand.joints = np.where(hand.found[:, None, None], joints, np.float32(0))
         self._look_at_score(start, ids, side, hand)
         self._look_at_depth(start, ids, side, hand)
+        self._look_at_mesh(start, ids, side, hand)
         self.answered += int(np.count_nonzero(hand.found))
 
     def _look_at_score(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
@@ -122,6 +123,23 @@ class ValueChecks:
             shown = lambda row: f"{score[row]:.4g}"  # noqa: E731
             self._note("HB124", f"{side}_score", outside, start, ids, shown)
             hand.score = np.clip(score, 0, 1)
+
+    def _look_at_mesh(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
+        """MANO's parameters are radians, coefficients and millimetres; bad ones become NaN."""
+        mano = hand.mano
+        if mano is None:
+            return
+        column = f"{side}_mano"
+        odd = ~np.isfinite(mano)
+        partly = odd.any(axis=1) & ~np.isnan(mano).all(axis=1)
+        with np.errstate(invalid="ignore"):
+            far = (np.abs(mano) > FARTHEST).any(axis=1) & ~partly
+        shown = lambda row: f"{int(odd[row].sum())} of 61 numbers"  # noqa: E731
+        self._note("HB123", column, partly, start, ids, shown)
+        largest = lambda row: f"{np.abs(mano[row]).max():.4g}"  # noqa: E731
+        self._note("HB121", column, far, start, ids, largest)
+        if (partly | far).any():
+            hand.mano = np.where((partly | far)[:, None], np.float32("nan"), mano)
 
     def _look_at_depth(self, start: int, ids: pa.Array, side: str, hand: Hand) -> None:
         """2.5D: every joint must lie in front of the camera, or it cannot be lifted."""

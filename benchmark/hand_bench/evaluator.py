@@ -24,8 +24,9 @@ from hand_bench.checks import ValueChecks
 from hand_bench.collected import Collected
 from hand_bench.data import open_annotations, quiet
 from hand_bench.declaration import Declaration
-from hand_bench.errors import HandBenchError, Problem, SubmissionError
+from hand_bench.errors import DatasetError, HandBenchError, Problem, SubmissionError
 from hand_bench.layouts import Layout
+from hand_bench.meshes import Meshes
 from hand_bench.predictions import open_for_track
 from hand_bench.results import Result
 from hand_bench.selection import few_sequences, select
@@ -167,6 +168,7 @@ class Evaluator:
         self.coverage = pairing.Coverage(self.selection.size, 0)
         self.predictions: dict[str, Any] = {"path": None, "sha256": None, "rows": 0}
         self.notes: list[str] = []
+        self.meshes: Meshes | None = None
         self.collected = Collected(self.selection)
         self._layout = Layout("samples", ())
         self.time_blocks = few_sequences(self.selection)
@@ -275,6 +277,7 @@ class Evaluator:
         problems = declaration_problems(source, self.track)
         if self.predictions["rows"]:
             problems += _differences(self.declared, source.declared, source.name)
+            problems += _mesh_differences(self._layout, source.layout, source.name)
         if problems:
             raise SubmissionError(problems)
         if source.declared != self.declared and self.collected:
@@ -298,6 +301,7 @@ class Evaluator:
         problems = _unlike(self, other)
         if self.predictions["rows"] and other.predictions["rows"]:
             problems += _differences(self.declared, other.declared, "shards")
+            problems += _mesh_differences(self._layout, other._layout, "shards")
         if problems:
             raise SubmissionError(problems)
         self._score_collected()
@@ -305,7 +309,9 @@ class Evaluator:
         self.collected.merge(other.collected)
         self.sums.merge(other.sums)
         if other.predictions["rows"]:
-            self.declared = other.declared
+            self.declared, self._layout = other.declared, other._layout
+            self.meshes = self.meshes or other.meshes
+            self.notes += [note for note in other.notes if note not in self.notes]
         self.predictions["rows"] += other.predictions["rows"]
         self.coverage = self.collected.coverage()
         return self
@@ -318,7 +324,7 @@ class Evaluator:
     def _score_collected(self, *, halves: bool = True) -> None:
         if not self.collected:
             return
-        canonical = Canonical(self.track, self.declared, self._layout.image_space, self.time_blocks)
+        canonical = self._canonical_of(self.declared, self._layout)
         engine = self._engine(self.selection.size)
         for pair in self.collected.take(canonical.columns, halves=halves):
             done = sum_block(canonical.block(pair), self.sums.layout, engine, False)
@@ -337,7 +343,25 @@ class Evaluator:
         )
 
     def _canonical(self, source: PredictionSource) -> Canonical:
-        return Canonical(self.track, source.declared, source.layout.image_space, self.time_blocks)
+        return self._canonical_of(source.declared, source.layout)
+
+    def _canonical_of(self, declared: Declaration, layout: Layout) -> Canonical:
+        if layout.has_meshes and self.track.kind == "pose" and self.meshes is None:
+            self._find_meshes()
+        meshes = self.meshes if layout.has_meshes else None
+        return Canonical(self.track, declared, layout.image_space, self.time_blocks, meshes)
+
+    def _find_meshes(self) -> None:
+        """Load the hand models; a note says what is lacking where there are none."""
+        try:
+            self.meshes = Meshes.of(self.track.dataset)
+        except DatasetError as error:
+            why = "MANO's licensed files are not on this machine (https://mano.is.tue.mpg.de)."
+            if error.problems[0].code != "HB202":
+                why = "MANO's files are damaged, or something else."
+            note = f"{scoring.NO_MPVPE}: {why}"
+            if note not in self.notes:
+                self.notes.append(note)
 
     def _engine(self, rows: int) -> ModuleType:
         if self.engine_name == "numpy" or (self.engine_name == "auto" and rows < NUMBA_ROWS):
@@ -370,6 +394,16 @@ def _differences(one: Declaration, other: Declaration, where: str) -> list[Probl
         for what in ("frame", "inputs")
         if getattr(one, what) != getattr(other, what)
     ]
+
+
+def _mesh_differences(one: Layout, other: Layout, where: str) -> list[Problem]:
+    """Refuse batches with meshes beside others without: hands could be left out (HB113)."""
+    if one.has_meshes == other.has_meshes:
+        return []
+    what = "has no MANO parameters, batches before it have"
+    if other.has_meshes:
+        what = "has MANO parameters, batches before it have none"
+    return [Problem("HB113", where, f"{what}.", fix="Give them in all batches, or in none.")]
 
 
 def _unlike(one: Evaluator, other: Evaluator) -> list[Problem]:

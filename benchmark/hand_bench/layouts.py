@@ -30,15 +30,17 @@ from hand_bench.errors import Problem
 from hand_bench.joint_sets import HAND_SIDES
 
 #: Columns of the samples layout that may be there or not.
-OPTIONAL = ("right_score", "left_score", "left_root")
+OPTIONAL = ("right_score", "left_score", "left_root", "right_mano", "left_mano")
 #: Values per row of the columns that hold lists, by the last part of their names.
-WIDTHS = {"joints": 63, "2d": 42, "uv": 42, "depth": 21, "left_root": 3}
+WIDTHS = {"joints": 63, "2d": 42, "uv": 42, "depth": 21, "left_root": 3, "mano": 61}
 #: What a list of another length probably is.
 LIKELY = {
     20: "Is the wrist lacking?",
     21: "One number per joint?",
     40: "Is the wrist lacking?",
     42: "2D joints, without depth?",
+    48: "Rotations without shape and translation?",
+    58: "Is the translation lacking?",
     60: "Is the wrist lacking?",
     126: "Both hands in one list?",
     2334: "Mesh vertices?",
@@ -47,12 +49,16 @@ LIKELY = {
 
 @dataclass
 class Hand:
-    """One side's answers in a block: joints; in 2.5D (u, v, relative depth); in 2D (u, v, 0)."""
+    """One side's answers in a block: joints; in 2.5D (u, v, relative depth); in 2D (u, v, 0).
+
+    `mano` is NaN where a hand has no mesh, None where the file has none at all.
+    """
 
     joints: Float[np.ndarray, "rows 21 3"]
     found: Bool[np.ndarray, " rows"]
     score: Float[np.ndarray, " rows"] | None = None
     root_depth: Float[np.ndarray, " rows"] | None = None
+    mano: Float[np.ndarray, "rows 61"] | None = None
 
 
 @dataclass
@@ -152,12 +158,22 @@ class Layout:
     spread: bool = False
     planar: bool = False
 
+    @property
+    def has_meshes(self) -> bool:
+        """Whether hands may come with MANO's parameters."""
+        return any(column.endswith("_mano") for column in self.columns)
+
     def decode(self, columns: Columns) -> PredictionBlock:
         """Decode a batch of this layout."""
         if self.kind == "crops":
             hands = self._crops(columns)
         else:
             hands = tuple(self._hand(columns, f"{side}_") for side in HAND_SIDES)
+            for side, hand in zip(HAND_SIDES, hands, strict=True):
+                if f"{side}_mano" in self.columns:
+                    values, found = columns.floats(f"{side}_mano", 61)
+                    whole = np.where(found[:, None], values, np.float32("nan"))
+                    hand.mano = values if found.all() else whole
         block = PredictionBlock(columns.ids, *hands, findings=columns.findings)
         if "left_root" in self.columns:
             values, found = columns.floats("left_root", 3)

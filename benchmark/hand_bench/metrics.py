@@ -10,7 +10,7 @@ Metrics
 -------
 MPJPE (mean per joint position error), PA-MPJPE, MEPE (mean absolute error in camera space),
 MRRPE (mean relative root position error), PCK and its AUC, hand-presence accuracy, average
-precision, acceleration error, 2D L2 error.
+precision, acceleration error, 2D L2 error. MPVPE, over the vertices of meshes, is in `meshes`.
 
 The evaluator reduces streams with the same formulas; a test holds the two equal.
 """

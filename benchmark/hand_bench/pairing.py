@@ -301,7 +301,7 @@ def arrays_of(block: PredictionBlock) -> dict[str, np.ndarray]:
     """Return the arrays of a block by name, without those that are not given."""
     named = {"left_root": block.left_root, "relative_root_depth": block.relative_root_depth}
     for side, hand in zip(("right", "left"), block.hands, strict=True):
-        for part in ("joints", "found", "score", "root_depth"):
+        for part in ("joints", "found", "score", "root_depth", "mano"):
             named[f"{side}_{part}"] = getattr(hand, part)
     return {name: values for name, values in named.items() if values is not None}
 
@@ -313,12 +313,12 @@ def place(block: PredictionBlock, at: np.ndarray, arrays: dict[str, np.ndarray])
         mine = arrays[f"{side}_found"]
         hand.found[at[mine]] = True
         hand.joints[at[mine]] = arrays[f"{side}_joints"][mine]
-        for part in ("score", "root_depth"):
+        for part in ("score", "root_depth", "mano"):
             values = arrays.get(f"{side}_{part}")
             if values is not None:
                 if getattr(hand, part) is None:
-                    setattr(hand, part, np.full(rows, np.nan, np.float32))
-                given = ~np.isnan(values)
+                    setattr(hand, part, np.full((rows, *values.shape[1:]), np.nan, np.float32))
+                given = ~np.isnan(values.reshape(len(values), -1)).any(axis=1)
                 getattr(hand, part)[at[given]] = values[given]
     for part, shape in (("left_root", (rows, 3)), ("relative_root_depth", (rows,))):
         values = arrays.get(part)
@@ -336,7 +336,7 @@ def rows_of(block: PredictionBlock, start: int, length: int, ids: pa.Array) -> P
         return None if values is None else values[start : start + length]
 
     hands = [
-        Hand(*(cut(getattr(h, p)) for p in ("joints", "found", "score", "root_depth")))  # type: ignore[arg-type]
+        Hand(*(cut(getattr(h, p)) for p in ("joints", "found", "score", "root_depth", "mano")))  # type: ignore[arg-type]
         for h in block.hands
     ]
     return PredictionBlock(ids, *hands, cut(block.left_root), cut(block.relative_root_depth))

@@ -5,8 +5,9 @@ Layouts
 samples
     ``sample_id``, ``right_joints``, ``left_joints`` (63 numbers, millimetres; null = no such
     hand), optional ``right_score``, ``left_score`` (probability that the hand is present),
-    ``left_root`` (left wrist seen from the right wrist). Lists may be nested 21 x 3 or be spread
-    over columns ``right_joints_0`` ... ``right_joints_62``.
+    ``left_root`` (left wrist seen from the right wrist), ``right_mano``, ``left_mano`` (61 numbers,
+    the hand's mesh, see `meshes`; always radians and millimetres). Lists may be nested 21 x 3 or be
+    spread over columns ``right_joints_0`` ... ``right_joints_62``.
 crops
     One row per hand: ``sample_id``, ``hand_side``, ``joints``, optional ``score``.
 2.5D
@@ -54,6 +55,8 @@ SCHEMA = pa.schema(
         ("left_root", floats_type(3)),
         ("right_joints_2d", floats_type(42)),
         ("left_joints_2d", floats_type(42)),
+        ("right_mano", floats_type(61)),
+        ("left_mano", floats_type(61)),
     ]
 )
 #: Columns of a template, by what a track asks for.
@@ -74,6 +77,8 @@ class Predictions:
     left_score: Float[np.ndarray, " samples"] | None
     left_root: Float[np.ndarray, "samples 3"] | None
     declared: Declaration
+    right_mano: Float[np.ndarray, "samples 61"] | None = None
+    left_mano: Float[np.ndarray, "samples 61"] | None = None
 
     def to_table(self) -> pa.Table:
         """Return the canonical Arrow table, metadata included."""
@@ -84,6 +89,8 @@ class Predictions:
             right_score=self.right_score,
             left_score=self.left_score,
             left_root=self.left_root,
+            right_mano=self.right_mano,
+            left_mano=self.left_mano,
             declared=self.declared,
         )
 
@@ -203,13 +210,14 @@ def read_predictions(preds: Any) -> Predictions:
                 fix="`hand_bench.evaluate` and `hand-bench diagnose --fix` read them.",
             )
         )
-    ids, hands, scores, roots = [], ([], []), ([], []), []
+    ids, hands, scores, roots, meshes = [], ([], []), ([], []), [], ([], [])
     for _, block in source.blocks():
         ids.append(block.ids)
         roots.append(block.left_root)
         for side, hand in enumerate(block.hands):
             hands[side].append(np.where(hand.found[:, None, None], hand.joints, np.float32("nan")))
             scores[side].append(hand.score)
+            meshes[side].append(hand.mano)
 
     def joined(parts: list) -> np.ndarray | None:
         return None if parts[0] is None else np.concatenate(parts)
@@ -222,6 +230,8 @@ def read_predictions(preds: Any) -> Predictions:
         joined(scores[1]),
         joined(roots),
         source.declared,
+        joined(meshes[0]),
+        joined(meshes[1]),
     )
 
 
@@ -235,6 +245,8 @@ def predictions_table(
     left_root: Float[np.ndarray, "samples 3"] | None = None,
     right_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
     left_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
+    right_mano: Float[np.ndarray, "samples 61"] | None = None,
+    left_mano: Float[np.ndarray, "samples 61"] | None = None,
     declared: Declaration | None = None,
 ) -> pa.Table:
     """Build the canonical table from arrays; a hand that is all NaN becomes null.
@@ -254,6 +266,8 @@ def predictions_table(
         "left_root": (left_root, 3),
         "right_joints_2d": (right_joints_2d, 42),
         "left_joints_2d": (left_joints_2d, 42),
+        "right_mano": (right_mano, 61),
+        "left_mano": (left_mano, 61),
     }
     planar = right_joints_2d is not None or left_joints_2d is not None
     for name, (values, width) in shapes.items():
@@ -311,6 +325,8 @@ def write_predictions(
     left_root: Float[np.ndarray, "samples 3"] | None = None,
     right_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
     left_joints_2d: Float[np.ndarray, "samples 21 2"] | None = None,
+    right_mano: Float[np.ndarray, "samples 61"] | None = None,
+    left_mano: Float[np.ndarray, "samples 61"] | None = None,
     track: str | None = None,
     units: str = "",
     joint_set: str = "",
@@ -335,6 +351,10 @@ def write_predictions(
         Left wrist relative to the right wrist, for methods that predict it separately.
     right_joints_2d, left_joints_2d
         (samples, 21, 2) in pixels of the image, for tracks that ask for 2D joints.
+    right_mano, left_mano
+        (samples, 61): rotation vectors of the wrist (3) and of 15 joints (45), shape (10),
+        translation (3, mm whatever `units`), in the frame of the joints and as the annotations of
+        the dataset have them (`hand_bench.meshes`); all NaN where there is no mesh.
     track, units, joint_set, frame, inputs, method
         What the numbers mean; stored in the file, converted on scoring. What is not given is the
         track's own (mm, OpenPose order and the camera frame on most).
@@ -354,6 +374,8 @@ def write_predictions(
         left_root=left_root,
         right_joints_2d=right_joints_2d,
         left_joints_2d=left_joints_2d,
+        right_mano=right_mano,
+        left_mano=left_mano,
         declared=declared,
     )
     planar = right_joints_2d is not None or left_joints_2d is not None

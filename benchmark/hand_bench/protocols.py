@@ -10,7 +10,7 @@ scorer stand with their tracks; `measures` has what they are made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -227,6 +227,30 @@ _ACCELERATION = Measure(
     lambda view: view.total("acceleration_count"),
     "found",
 )
+
+
+def with_meshes(protocol: Protocol, model: str) -> Protocol:
+    """Return `recommended` with MPVPE beside MPJPE, for predictions that carry meshes.
+
+    Parameters
+    ----------
+    protocol
+        As `recommended` gives it.
+    model
+        Name of the hand model that gives the vertices; part of the signature.
+    """
+    measure = Measure(
+        "MPVPE",
+        "mm",
+        False,
+        f"align:wrist|vertices:{model}|mean:hand",
+        ratio_of("mesh_error", "mesh_hands"),
+        lambda view: view.total("mesh_hands"),
+        "found",
+        unanswered="mesh_lacking",
+    )
+    subsets = next(s for m, s in protocol.measures if m.metric == _HAND_MPJPE.metric)
+    return replace(protocol, measures=(*protocol.measures, (measure, subsets)))
 
 
 def recommended(

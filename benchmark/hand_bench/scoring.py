@@ -10,7 +10,15 @@ import numpy as np
 from hand_bench import bootstrap
 from hand_bench.errors import DatasetError, Problem
 from hand_bench.joint_sets import FINGERS, HAND_SIDES, OPENPOSE
-from hand_bench.protocols import Measure, View, joint_means, pck_curve, ratio
+from hand_bench.protocols import (
+    Measure,
+    Protocol,
+    View,
+    joint_means,
+    pck_curve,
+    ratio,
+    with_meshes,
+)
 from hand_bench.results import Result, Score, nine_digits
 from hand_bench.sums import ClusterView, OneSide, SumsView
 from hand_bench.tracks import Subset, Track
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 def result(evaluator: Scorer, protocol: str) -> Result:
     """Reduce an evaluator's sums; `protocol` is a name or "all"."""
     track, declared = evaluator.track, evaluator.declared
-    chosen = track.protocols if protocol == "all" else (track.protocol(protocol),)
+    chosen = _protocols(evaluator, protocol)
     wanted = {name for p in chosen for _, subsets in p.measures for name in subsets}
     reduce = _Reduction(evaluator)
     tables = {s.name: reduce.subset(s) for s in track.subsets if s.name in wanted}
@@ -70,6 +78,24 @@ def result(evaluator: Scorer, protocol: str) -> Result:
     )
 
 
+def _protocols(evaluator: Scorer, protocol: str) -> tuple[Protocol, ...]:
+    """Return the protocols that are asked for; MPVPE is there where meshes were compared."""
+    track = evaluator.track
+    chosen = track.protocols if protocol == "all" else (track.protocol(protocol),)
+    meshes = getattr(evaluator, "meshes", None)
+    if meshes is None or not _compared(evaluator):
+        return chosen
+    return tuple(with_meshes(p, meshes.name) if p.name == "recommended" else p for p in chosen)
+
+
+def _compared(evaluator: Scorer) -> bool:
+    """Whether any answered hand has a true mesh."""
+    view = evaluator.sums.clusters(lambda _: True).whole()
+    return bool(view.total("mesh_hands") + view.total("mesh_lacking"))
+
+
+#: How notes begin that say why predictions with meshes have no MPVPE.
+NO_MPVPE = "The meshes are not scored (MPVPE)"
 _NOUNS = {"pose": "hands", "pose-2d": "hands", "action": "clips"}
 
 
@@ -175,7 +201,11 @@ class _SubsetTable:
         reduction, track = self.reduction, self.reduction.evaluator.track
         if measure.needs_camera_space and not reduction.camera_space:
             return None, "the predictions are root-relative"
-        if (
+        if measure.unanswered == "mesh_lacking":
+            lacking = int(self.total.total(measure.unanswered))
+            if lacking:
+                return None, f"{lacking:,} answered hands have no MANO parameters"
+        elif (
             measure.missing == "error"
             and measure.unanswered
             and not reduction.evaluator.allow_missing
@@ -210,6 +240,8 @@ def _partial(evaluator: Scorer) -> list[str]:
 
 def _notes(evaluator: Scorer, scores: list[Score]) -> list[str]:
     notes = list(evaluator.notes)
+    if getattr(evaluator, "meshes", None) is not None and not _compared(evaluator):
+        notes.append(f"{NO_MPVPE}: no answered hand has MANO parameters in the annotations.")
     reasons: dict[str, list[str]] = {}
     for score in scores:
         if score.note and score.note != "no sample":

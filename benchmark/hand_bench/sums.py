@@ -56,6 +56,13 @@ SAMPLE_FIELDS: tuple[tuple[str, int], ...] = (
     ("scores", 2 * 2 * SCORE_LEVELS),  # side, truth (absent, present), level
 )
 
+#: Sums of one hand side over its mesh, beside those above where poses are scored.
+MESH_FIELDS = (
+    "mesh_error",  # sum over found hands of the mean distance of their vertices, mm
+    "mesh_hands",  # how many there are
+    "mesh_lacking",  # found hands with a true mesh whose answer has none
+)
+
 _SIDE_NAMES = {name for name, _ in SIDE_FIELDS}
 
 
@@ -115,8 +122,9 @@ class SumsLayout:
             object.__setattr__(self, name, value)
 
     def _more_fields(self) -> list[tuple[str, bool, tuple[int, ...]]]:
-        """Name, whether there is one for each side, and shape, of what rules and classes add."""
+        """Name, whether there is one for each side, and shape, of what else there is."""
         more = [item for rule in self.rules for item in rule.fields()]
+        more += [(name, True, ()) for name in MESH_FIELDS if self.pose]
         if self.classes:
             more += [("confusion", False, (self.classes, self.classes)), ("clips", False, ())]
         return more

@@ -29,7 +29,7 @@ from hand_bench.predictions import open_for_track
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track
 
-#: Columns that scoring passes over; they are kept where they are there.
+#: Columns that tracks do not ask for; they are kept where they are there.
 _CARRIED = ("right_joints_2d", "left_joints_2d", "right_mano", "left_mano")
 
 
@@ -66,7 +66,8 @@ def _own_columns(source: PredictionSource) -> list[str]:
 
 def _carried(source: PredictionSource) -> tuple[str, ...]:
     """The further canonical columns of a file; HB111 for one of another type."""
-    found = [c for c in _CARRIED if c in source.schema.names and c not in source.layout.columns]
+    own = _own_columns(source)
+    found = [c for c in _CARRIED if c in source.schema.names and c not in own]
     for name in found:
         inner, size = list_size(source.schema.field(name).type)
         if not pa.types.is_floating(inner) or size not in (None, rows_module.WIDTHS[name]):
@@ -83,7 +84,7 @@ def _blocks(
     scale = np.float32(source.declared.scale)
     findings: dict[tuple[str, str], Finding] = {}
     start = 0
-    for table in source.tables([*source.layout.columns, *extra]):
+    for table in source.tables(list(dict.fromkeys([*source.layout.columns, *extra]))):
         block = source.decode(table, start)
         for finding in block.findings:
             merge(findings, finding)
