@@ -39,6 +39,9 @@ class Looking:
         Whether joints come from the views that agree (ransac), or from all by their confidence.
     poses
         For models of clips: predictions of a pose track of the same data; default: the truth.
+    meshes
+        WildHands and its family: the hands' MANO parameters as well, from which meshes are made and
+        scored (MPVPE).
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
@@ -51,6 +54,7 @@ class Looking:
     rounds: int | None = None
     triangulation: Literal["ransac", "algebraic"] | None = None
     poses: Path | None = None
+    meshes: bool | None = None
     batch: int = 32
     workers: int = 1
     device: str | None = None
@@ -332,6 +336,7 @@ def baselines_demo(
         fx,fy,cx,cy of the picture in pixels; default: a camera that sees 60 degrees.
     boxes
         x,y,w,h in pixels around the hands, both hands in one; again for more. Default: all of it.
+        For models of single hands: right:x,y,w,h and left:x,y,w,h.
     root_depth
         A RootNet's weights, for depths; default: the mean depth of training wrists.
     """
@@ -340,7 +345,8 @@ def baselines_demo(
     from hand_bench import drawing
 
     lens = None if camera is None else _numbers("--camera", camera)
-    places = [_numbers("--boxes", box) for box in boxes]
+    sides = [box.rpartition(":")[::2] for box in boxes]
+    places = [(side, _numbers("--boxes", box)) for side, box in sides]
     found = look(load_weights(name), image, camera=lens, boxes=places, root_depth=root_depth)
     drawing.save(draw(image, found, camera=lens), output)
     for one in found:

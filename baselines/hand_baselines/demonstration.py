@@ -4,6 +4,10 @@ A picture from anywhere has no annotations. Its camera is what the user says; el
 is assumed that sees 60 degrees along the longer side, as a telephone does: then shapes are right,
 and depths and sizes as wrong as that guess. Its boxes are what the user says; else the whole
 picture is one. The numbers are in the camera frame, millimetres.
+
+Models of two-hand crops look at each box by itself. Models of single hands (WildHands and its
+family) look at the picture once, at the right and at the left hand in their boxes, and their meshes
+are drawn.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from hand_baselines.crop_task import CROPS
+from hand_baselines.mano_task import MANO
 from hand_baselines.pictures import Pictures
 from hand_baselines.tasks import given_options
 from hand_baselines.weights import Loaded
@@ -24,12 +29,15 @@ from hand_bench.annotations import AnnotationBatch, Annotations, encode
 from hand_bench.errors import BaselineError, Problem
 from hand_bench.geometry import project
 from hand_bench.joint_sets import HAND_SIDES
+from hand_bench.meshes import Meshes
 
 #: The angle that an unknown camera sees along the longer side of its picture, degrees.
 ASSUMED_VIEW = 60.0
 #: From this probability on a hand is taken to be there.
 THERE = 0.5
 BOX_COLOURS = ("#ffffff", "#66ccee", "#ccbb44", "#ee6677")
+#: Of right and left meshes, red, green, blue.
+MESH_COLOURS = ((0.95, 0.75, 0.55), (0.6, 0.8, 0.95))
 
 
 @dataclass(frozen=True)
@@ -38,17 +46,21 @@ class Found:
 
     Attributes
     ----------
-    box
-        x, y, w, h, px.
+    boxes
+        (n, 4), x, y, w, h, px: what was looked at.
     joints
         (2, 21, 3), mm, camera frame.
     scores
         (2,), probability that the hand is there; 1 where the model does not say.
+    meshes
+        (2, 61), MANO's parameters, where the model says them; and whose hands they are of.
     """
 
-    box: np.ndarray
+    boxes: np.ndarray
     joints: np.ndarray
     scores: np.ndarray
+    meshes: np.ndarray | None = None
+    hand: str = "handsim"
 
     def line(self) -> str:
         """Return a sentence: how probable each hand is, and how far away those that are there."""
@@ -59,12 +71,16 @@ class Found:
         return "; ".join(hands)
 
 
+#: A box, and whose: "right", "left", or "" for both hands.
+SidedBox = tuple[str, Sequence[float]]
+
+
 def look(
     loaded: Loaded,
     image: str | Path,
     *,
     camera: Sequence[float] | None = None,
-    boxes: Sequence[Sequence[float]] = (),
+    boxes: Sequence[SidedBox] = (),
     **options: Any,
 ) -> list[Found]:
     """Let a model look at a picture.
@@ -74,7 +90,8 @@ def look(
     camera
         fx, fy, cx, cy of the picture, px.
     boxes
-        x, y, w, h, px, around the hands to look at, both hands of a person in one.
+        x, y, w, h, px, around the hands to look at. Models of two-hand crops take both hands of a
+        person in one box, those of single hands one for each, or one for both.
     options
         Of the model's task (`crop_task.answers`): `root_depth`.
 
@@ -83,33 +100,75 @@ def look(
     DatasetError
         HB202 where there is no such picture, HB203 where it is damaged.
     BaselineError
-        HB302 where the camera or a box is none.
+        HB302 where the camera or a box is none, or a box is for another kind of model.
     """
     path = Path(image).resolve()
-    pictures = Pictures("/")
-    height, width = pictures.read(str(path)).shape[:2]
-    K = _intrinsics(camera, width, height)
-    wanted = np.array([_box(box) for box in boxes] or [[0, 0, width, height]], float)
-    count = len(wanted)
-    columns = {
+    height, width = Pictures("/").read(str(path)).shape[:2]
+    task = loaded.model.task()
+    known = given_options(loaded.model.name, options, task.options)
+    wanted = [(_side(side), _box(box)) for side, box in boxes] or [("", (0, 0, width, height))]
+    if task is MANO:
+        groups = [_of_hands(wanted)]
+        columns: dict[str, Any] = {
+            f"{side}_bbox": np.array([group[k] for group in groups], float)
+            for k, side in enumerate(HAND_SIDES)
+        }
+        known["meshes"] = True
+    elif task is CROPS:
+        if any(side for side, _ in wanted):
+            what = f"{loaded.model.name} looks at both hands in one box."
+            fix = "Leave right: and left: out."
+            raise BaselineError(Problem("HB302", "--boxes", what, fix=fix))
+        groups = [np.array([box], float) for _, box in wanted]
+        columns = {"bbox": np.concatenate(groups)}
+    else:
+        what = "looks at more than one picture."
+        raise BaselineError(Problem("HB302", loaded.model.name, what))
+    count = len(groups)
+    columns |= {
         "sample_id": [f"{path.name}#{k}" for k in range(count)],
         "image": [str(path)] * count,
         "width": np.full(count, width),
         "height": np.full(count, height),
-        "K": np.broadcast_to(K, (count, 3, 3)),
-        "bbox": wanted,
+        "K": np.broadcast_to(_intrinsics(camera, width, height), (count, 3, 3)),
     }
-    task = loaded.model.task()
-    if task is not CROPS:
-        what = "looks at more than one picture."
-        raise BaselineError(Problem("HB302", loaded.model.name, what))
     rows = AnnotationBatch(0, encode(columns))
-    known = given_options(loaded.model.name, options, task.options)
-    said = task.answers(loaded, Annotations(path, {}), "/", **known).columns(rows)
-    joints = np.stack([said[f"{side}_joints"] for side in HAND_SIDES], axis=1)
-    sure = np.ones(count)
-    scores = np.stack([said.get(f"{side}_score", sure) for side in HAND_SIDES], axis=1)
-    return [Found(*one) for one in zip(wanted, joints, scores, strict=True)]
+    opened = Annotations(path, {"dataset": ""})
+    said = task.answers(loaded, opened, "/", **known).columns(rows)
+    return [_found(said, k, group, loaded) for k, group in enumerate(groups)]
+
+
+def _found(said: dict[str, np.ndarray], row: int, boxes: np.ndarray, loaded: Loaded) -> Found:
+    joints = np.stack([said[f"{side}_joints"][row] for side in HAND_SIDES])
+    there = np.isfinite(joints).all(axis=(1, 2)).astype(float)
+    scores = [
+        said[f"{side}_score"][row] if f"{side}_score" in said else there[k]
+        for k, side in enumerate(HAND_SIDES)
+    ]
+    if "right_mano" not in said:
+        return Found(boxes, joints, np.array(scores))
+    meshes = np.stack([said[f"{side}_mano"][row] for side in HAND_SIDES])
+    kept = np.unique(boxes[np.isfinite(boxes).all(axis=1)], axis=0)
+    return Found(kept, joints, np.array(scores), meshes, loaded.network.config.hand)
+
+
+def _of_hands(boxes: Sequence[SidedBox]) -> np.ndarray:
+    """Return the boxes (2, 4) of the right and of the left hand, NaN where there is none."""
+    found = np.full((2, 4), np.nan)
+    for side, box in boxes:
+        chosen = [HAND_SIDES.index(side)] if side else [0, 1]
+        if np.isfinite(found[chosen]).any():
+            what = f"there are several boxes for the {side or 'same'} hand."
+            raise BaselineError(Problem("HB302", "--boxes", what, fix="Give one for each."))
+        found[chosen] = box
+    return found
+
+
+def _side(text: str) -> str:
+    if text and text not in HAND_SIDES:
+        fix = "right:x,y,w,h or left:x,y,w,h."
+        raise BaselineError(Problem("HB302", "--boxes", f"{text!r} is no hand.", fix=fix))
+    return text
 
 
 def draw(
@@ -132,7 +191,10 @@ def draw(
     drawing.draw_picture(flat, picture, (width, height))
     shown = []
     for number, one in enumerate(found):
-        _draw_box(flat, one.box, BOX_COLOURS[number % len(BOX_COLOURS)])
+        for box in one.boxes:
+            _draw_box(flat, box, BOX_COLOURS[number % len(BOX_COLOURS)])
+        if one.meshes is not None:
+            _draw_meshes(flat, one, K)
         for joints, score in zip(one.joints, one.scores, strict=True):
             if score >= THERE:
                 spots = project(joints[None].astype(float), K[None])[0]
@@ -148,6 +210,29 @@ def draw(
         lines.insert(0, "no hand is probably there")
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9, color=drawing.INK)
     return figure
+
+
+def _draw_meshes(axes: Any, found: Found, K: np.ndarray) -> None:
+    """Draw hands over the picture: faces from far to near, brighter where they face the camera."""
+    from matplotlib.collections import PolyCollection
+
+    assert found.meshes is not None
+    meshes = Meshes.of("handsim-" if found.hand == "handsim" else "arctic")
+    for side, (parameters, joints) in enumerate(zip(found.meshes, found.joints, strict=True)):
+        if not np.isfinite(parameters).all() or joints[:, 2].min() <= 0:
+            continue
+        vertices = meshes.vertices(side, parameters[None])[0] + joints[0]
+        faces = vertices[meshes.models[side].faces]
+        normals = np.cross(faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 0])
+        middle = faces.mean(axis=1)
+        lit = -(normals * middle).sum(axis=1)
+        lit /= np.linalg.norm(normals, axis=1) * np.linalg.norm(middle, axis=1) + 1e-12
+        seen = np.flatnonzero(lit > 0)
+        seen = seen[np.argsort(-middle[seen, 2])]
+        spots = project(vertices[None], K[None])[0][meshes.models[side].faces[seen]]
+        shade = (0.35 + 0.65 * lit[seen])[:, None] * np.array(MESH_COLOURS[side])
+        colours = np.concatenate([shade, np.full((len(seen), 1), 0.75)], axis=1)
+        axes.add_collection(PolyCollection(spots, facecolors=colours, edgecolors="none"))
 
 
 def _draw_box(axes: Any, box: np.ndarray, colour: str) -> None:

@@ -201,7 +201,9 @@ def answers(
 
 def _planar(opened: Annotations) -> bool:
     """Whether the tracks of a table's dataset ask for 2D joints."""
-    kinds = {track.kind for track in TRACKS.values() if track.dataset == opened.manifest["dataset"]}
+    kinds = {
+        track.kind for track in TRACKS.values() if track.dataset == opened.manifest.get("dataset")
+    }
     return kinds == {"pose-2d"}
 
 

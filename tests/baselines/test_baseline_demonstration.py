@@ -39,7 +39,10 @@ def run(*arguments) -> None:
 def test_hands_are_found_in_their_box(tiny, picture):
     camera = (100.0, 110.0, 40.0, 30.0)
     one, two = look(
-        load_weights(tiny), picture, camera=camera, boxes=[(10, 10, 20, 20), (50, 30, 20, 20)]
+        load_weights(tiny),
+        picture,
+        camera=camera,
+        boxes=[("", (10, 10, 20, 20)), ("", (50, 30, 20, 20))],
     )
     assert one.joints.shape == (2, 21, 3) and (one.scores <= 1).all()
     K = np.array([[100.0, 0, 40], [0, 110, 30], [0, 0, 1]])
@@ -51,9 +54,9 @@ def test_hands_are_found_in_their_box(tiny, picture):
 
 def test_depths_follow_the_camera_that_is_assumed(tiny, picture):
     (found,) = look(load_weights(tiny), picture)
-    assert found.box.tolist() == [0, 0, 80, 60]
+    assert found.boxes.tolist() == [[0, 0, 80, 60]]
     assert found.line().startswith("right hand ")
-    sure = Found(found.box, found.joints, np.array([0.9, 0.1]))
+    sure = Found(found.boxes, found.joints, np.array([0.9, 0.1]))
     away = round(float(found.joints[0, 0, 2]) / 10)
     assert sure.line() == f"right hand 90%, wrist {away} cm away; left hand 10%"
 
@@ -72,6 +75,8 @@ def test_what_is_no_camera_box_or_picture_is_named(tiny, picture, tmp_path):
         (("--camera", "100,100"), r"HB302 --camera: 100,100 is no camera"),
         (("--camera", "a,b,c,d"), r"HB302 --camera: 'a,b,c,d' is none"),
         (("--boxes", "1,2,0,4"), r"HB302 --boxes: 1,2,0,4 is no box"),
+        (("--boxes", "write:1,2,3,4"), r"HB302 --boxes: 'write' is no hand"),
+        (("--boxes", "left:1,2,3,4"), r"HB302 --boxes: internet looks at both hands in one box"),
     ):
         with pytest.raises(BaselineError, match=what):
             run("demo", tiny, picture, "-o", tmp_path / "out.png", *given)

@@ -404,3 +404,64 @@ def test_one_folder_of_pictures_is_not_enough_for_several_tables(wild_worlds, ti
     opened = [training_table(ARCTIC), training_table(EPIC)]
     with pytest.raises(BaselineError, match="HB302 --images"):
         training_set(model, model.preset("tiny"), opened, tmp_path)
+
+
+# What it shows ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def picture(tmp_path):
+    from PIL import Image
+
+    pixels = np.full((120, 200, 3), 90, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "hands.png")
+    return tmp_path / "hands.png"
+
+
+def test_hands_of_a_picture_are_found_in_their_own_boxes(tiny, picture):
+    from hand_baselines.demonstration import look
+
+    boxes = [("left", (20, 30, 50, 50)), ("right", (120, 30, 60, 60))]
+    (both,) = look(held("wildhands"), picture, boxes=boxes)
+    assert both.boxes.shape == (2, 4) and np.isfinite(both.meshes).all()
+    (alone,) = look(held("wildhands"), picture, boxes=boxes[:1])
+    assert alone.scores.tolist() == [0, 1] and np.isnan(alone.joints[0]).all()
+    with pytest.raises(BaselineError, match="several boxes for the left hand"):
+        look(held("wildhands"), picture, boxes=[boxes[0], boxes[0]])
+
+
+def test_meshes_are_drawn_where_the_hands_are(tiny, picture, wild_worlds, layers, tmp_path):
+    from hand_baselines.demonstration import Found, draw
+    from hand_bench import drawing
+
+    batch = batch_of(pictures_of([ARCTIC]), 4)
+    output, aims = truth(batch, layers)
+    row = int(aims.fitted.all(dim=1).nonzero()[0, 0])
+    K = batch["K"][row].double().numpy()
+    camera = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+    meshes = as_mano(output, batch["K"], layers)[row]
+    joints = batch["joints"][row].numpy()
+    spots = project(torch.tensor(joints), batch["K"][row]).numpy()
+    found = Found(np.array([[0, 0, SIDE, SIDE]]), joints, np.ones(2), meshes)
+    from PIL import Image
+
+    Image.fromarray(np.full((SIDE, SIDE, 3), 90, np.uint8)).save(picture)
+    figure = draw(picture, [found], camera=camera)
+    collections = figure.axes[0].collections
+    assert len(collections) == 2
+    for hand, drawn in enumerate(collections):
+        corners = np.concatenate([path.vertices for path in drawn.get_paths()])
+        low, high = corners.min(axis=0) - 1, corners.max(axis=0) + 1
+        assert ((spots[hand] >= low) & (spots[hand] <= high)).all()
+        assert (high - low < np.ptp(spots[hand], axis=0) + 45).all()
+    drawing.save(figure, tmp_path / "meshes.png")
+    assert (tmp_path / "meshes.png").stat().st_size > 10_000
+
+
+def test_predictions_carry_meshes_when_asked(wild_worlds, tiny, tmp_path):
+    out = tmp_path / "preds.parquet"
+    predict(held("wildhands"), ARCTIC, out, workers=0, meshes=True)
+    preds = hand_bench.read_predictions(out)
+    assert preds.right_mano.shape == (len(preds.sample_id), 61)
+    result = hand_bench.evaluate(out, track=ARCTIC, units="mm", resamples=0)
+    assert result.score("MPVPE").value > 0

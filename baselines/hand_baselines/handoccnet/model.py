@@ -27,7 +27,7 @@ from hand_baselines.resnet import ResNet
 
 
 class HandOccNet(nn.Module):
-    """The network of one crop; `PRESETS["paper"]` has 38,810,406 parameters, 38,723,878 without KPE."""
+    """The network of one crop; `paper` has 38,810,406 parameters, 38,723,878 without KPE."""
 
     def __init__(self, config: HandOccNetConfig):
         super().__init__()
