@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,7 @@ from hand_baselines.warping import warp_image
 from hand_bench.annotations import AnnotationBatch
 from hand_bench.geometry import square_box
 from hand_bench.joint_sets import HAND_SIDES
+from hand_bench.meshes import MEAN_ADDED
 
 #: Pixels of the letterbox that numbers are of, and the focal length that is assumed in it.
 SIDE = 224
@@ -207,13 +208,33 @@ def intrinsics(sample: HandSample) -> np.ndarray:
     return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
 
 
+class Part(NamedTuple):
+    """A table of pictures.
+
+    | field | meaning |
+    |---|---|
+    | rows | annotations |
+    | pictures | where their pictures are |
+    | mean_added | whether their ``*_mano`` is added to the model's mean pose (ARCTIC) |
+    """
+
+    rows: pa.RecordBatch
+    pictures: Pictures
+    mean_added: bool = False
+
+    @classmethod
+    def of(cls, rows: pa.RecordBatch, pictures: Pictures, dataset: str | None) -> Part:
+        """Return a part of a dataset."""
+        return cls(rows, pictures, dataset in MEAN_ADDED)
+
+
 class HandPictures(Dataset):
     """Rows of annotations as samples: `Cut.views`, and for training `labels`.
 
     Parameters
     ----------
     parts
-        For each table: its rows and its pictures.
+        The tables.
     cut
         How they are cut.
     ranges
@@ -226,7 +247,7 @@ class HandPictures(Dataset):
 
     def __init__(
         self,
-        parts: Sequence[tuple[pa.RecordBatch, Pictures]],
+        parts: Sequence[Part],
         cut: Cut,
         ranges: Ranges | None = None,
         *,
@@ -235,7 +256,7 @@ class HandPictures(Dataset):
     ):
         self.parts, self.cut, self.ranges = list(parts), cut, ranges
         self.labels, self.seed = labels, seed
-        self.starts = np.cumsum([0, *(table.num_rows for table, _ in parts)])
+        self.starts = np.cumsum([0, *(part.rows.num_rows for part in parts)])
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -244,8 +265,8 @@ class HandPictures(Dataset):
         """Return a sample: by number, or by (epoch, number)."""
         epoch, index = place if isinstance(place, tuple) else (0, place)
         source = int(np.searchsorted(self.starts, index, side="right")) - 1
-        table, pictures = self.parts[source]
-        row = AnnotationBatch(0, table.slice(index - int(self.starts[source]), 1))
+        rows, pictures, mean_added = self.parts[source]
+        row = AnnotationBatch(0, rows.slice(index - int(self.starts[source]), 1))
         variation = STILL
         if self.ranges is not None:
             rng = np.random.default_rng([self.seed, epoch, index])
@@ -258,8 +279,9 @@ class HandPictures(Dataset):
         made["K"] = moved.K.astype(np.float32)
         if self.labels is not None:
             made |= self.labels.read(row, sample, moved, variation.turn, pictures)
+            made["mean_added"] = np.array(mean_added)
         views = {k: np.moveaxis(v, -1, -3) if k in _IMAGES else v for k, v in made.items()}
-        return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in views.items()}
+        return {k: torch.from_numpy(np.array(v, order="C")) for k, v in views.items()}
 
 
 _IMAGES = ("picture", "crops")

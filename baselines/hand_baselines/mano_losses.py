@@ -123,32 +123,19 @@ class Hands(NamedTuple):
 
 
 class HandLayers(nn.Module):
-    """The right and the left hand's layer: HandSim's hands, or the user's MANO files.
+    """The right and the left hand's layer: HandSim's hands, or the user's MANO files."""
 
-    Parameters
-    ----------
-    right, left
-        The layers.
-    flat_hand_mean
-        Whether annotations with these hands hold poses relative to the flat hand (HandSim), or to
-        the file's mean pose (ARCTIC).
-    """
-
-    def __init__(self, right: HandLayer, left: HandLayer, *, flat_hand_mean: bool):
+    def __init__(self, right: HandLayer, left: HandLayer):
         super().__init__()
-        self.right, self.left, self.flat_hand_mean = right, left, flat_hand_mean
+        self.right, self.left = right, left
 
     @classmethod
     def of(cls, hand: str) -> HandLayers:
         """Make the layers of "handsim", or "mano" (`hand_model.find_mano`; HB202 without it)."""
-        from hand_bench.hand_model import HandModel, find_mano
-        from hand_bench.sim.hand import models
+        from hand_bench.meshes import Meshes
 
-        if hand == "handsim":
-            pair = models()
-        else:
-            pair = tuple(HandModel.load(find_mano(side)) for side in ("right", "left"))
-        return cls(*(HandLayer(model) for model in pair), flat_hand_mean=hand == "handsim")
+        models = Meshes.of("handsim-" if hand == "handsim" else "").models
+        return cls(*(HandLayer(model) for model in models))
 
     def __getitem__(self, hand: int) -> HandLayer:
         return self.left if hand else self.right
@@ -165,11 +152,6 @@ class HandLayers(nn.Module):
         """Return betas (n, 10) as the layer's file wants them: it may have fewer or more."""
         count = self[hand].shapedirs.shape[2]
         return functional.pad(betas[:, :count], (0, max(count - BETAS, 0)))
-
-    def mean_pose(self, hand: int) -> Tensor:
-        """Return what annotated rotation vectors (15, 3) of the fingers lack."""
-        mean = self[hand].hands_mean
-        return torch.zeros_like(mean) if self.flat_hand_mean else mean
 
     def wrist(self, hand: int, betas: Tensor) -> Tensor:
         """Return where the wrist (n, 3), mm, is without a translation."""
@@ -190,7 +172,7 @@ def targets(batch: Mapping[str, Tensor], layers: HandLayers) -> HandsTargets:
     rotvec = mano[..., :48].unflatten(-1, (16, 3)).clone()
     betas, cameras = mano[..., 48:58], []
     for hand in range(2):
-        rotvec[:, hand, 1:] += layers.mean_pose(hand)
+        rotvec[:, hand, 1:] += batch["mean_added"][:, None, None] * layers[hand].hands_mean
         wrist = batch["joints"][:, hand, 0] - layers.wrist(hand, betas[:, hand])
         cameras.append(full_to_weak(wrist / MM, focal, SIDE))
     camera = torch.stack(cameras, dim=1)
@@ -326,8 +308,13 @@ def decode(output: HandsOutput, K: Tensor, layers: HandLayers, *, meshes: bool =
     return Hands(joints, vertices)
 
 
-def as_mano(output: HandsOutput, K: Tensor, layers: HandLayers) -> np.ndarray:
-    """Return parameters (batch, 2, 61) as annotations hold them; K is the letterbox's."""
+def as_mano(
+    output: HandsOutput, K: Tensor, layers: HandLayers, *, mean_added: bool = False
+) -> np.ndarray:
+    """Return parameters (batch, 2, 61) as annotations hold them; K is the letterbox's.
+
+    `mean_added`: the dataset's rotations are those that are added to the model's mean pose.
+    """
     from scipy.spatial.transform import Rotation
 
     focal, sides = focal_length(K), []
@@ -335,7 +322,8 @@ def as_mano(output: HandsOutput, K: Tensor, layers: HandLayers) -> np.ndarray:
         said = output.side(hand)
         matrices = said.rotations.detach().double().cpu().numpy()
         vectors = Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 16, 3)
-        vectors[:, 1:] -= layers.mean_pose(hand).double().cpu().numpy()
+        if mean_added:
+            vectors[:, 1:] -= layers[hand].hands_mean.double().cpu().numpy()
         shift = (MM * weak_to_full(said.camera, focal, SIDE)).detach().double().cpu().numpy()
         betas = said.betas.detach().double().cpu().numpy()
         sides.append(np.concatenate([vectors.reshape(len(vectors), 48), betas, shift], axis=1))

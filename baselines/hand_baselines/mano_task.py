@@ -27,6 +27,7 @@ from hand_baselines.mano_data import (
     Cut,
     HandPictures,
     Labels,
+    Part,
     Ranges,
     batch_views,
 )
@@ -40,6 +41,7 @@ from hand_baselines.weights import Loaded
 from hand_bench.annotations import AnnotationBatch, Annotations
 from hand_bench.errors import BaselineError, DatasetError, Problem
 from hand_bench.joint_sets import HAND_SIDES
+from hand_bench.meshes import MEAN_ADDED
 from hand_bench.tracks import TRACKS, Track
 
 #: Columns that answers are made from.
@@ -83,7 +85,8 @@ def training_set(
         rows = rows.filter(pc.is_valid(rows["image"]))
         if len(rows):
             batch = rows.combine_chunks().to_batches()[0]
-            parts.append((batch, Pictures(picture_root(table, images))))
+            pictures = Pictures(picture_root(table, images))
+            parts.append(Part.of(batch, pictures, table.manifest.get("dataset")))
     if not parts:
         raise DatasetError(Problem("HB202", str(opened[0].path), "no picture is left to train on."))
     usual = Ranges()
@@ -91,7 +94,7 @@ def training_set(
     ranges = replace(usual, turn=turn, shift=shift)
     labels = Labels(config.mask_size, config.auxiliary)
     data = HandPictures(parts, cut_of(config), ranges, labels=labels, seed=seed)
-    orders = [Order.of(batch, seed) for batch, _ in parts]
+    orders = [Order.of(part.rows, seed) for part in parts]
     neighbours = [
         order.neighbours + start for order, start in zip(orders, data.starts, strict=False)
     ]
@@ -109,10 +112,12 @@ class HandAnswers:
         In evaluation mode, and where it is.
     pictures
         Of the rows.
+    inputs
+        What the predictions declare that they were given.
     planar
         Whether joints in the picture are asked for.
-    meshes
-        Whether the hands' parameters are given as well.
+    meshes, mean_added
+        Whether the hands' parameters are given as well, and in which form (`mano_data.Part`).
     batch, workers
         Pictures at once, and processes that read them.
     """
@@ -120,8 +125,10 @@ class HandAnswers:
     network: Any
     device: torch.device
     pictures: Pictures
+    inputs: tuple[str, ...] = ()
     planar: bool = False
     meshes: bool = False
+    mean_added: bool = False
     batch: int = 32
     workers: int = 0
 
@@ -130,21 +137,13 @@ class HandAnswers:
         """What the answers depend on besides the weights."""
         return {"meshes": self.meshes}
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """What the predictions declare that they were given."""
-        given = self.network.config.looks_at_crops
-        if self.planar:
-            return ("boxes:detected" if given else "boxes:none", "K:assumed")
-        return ("boxes:gt" if given else "boxes:none", "K:gt")
-
     @torch.no_grad()
     def columns(
         self, rows: AnnotationBatch, seen: Callable[[int], None] | None = None
     ) -> dict[str, np.ndarray]:
         """Return columns of predictions for rows, in their order; a hand without a box is NaN."""
         table = rows.table
-        data = HandPictures([(table, self.pictures)], cut_of(self.network.config))
+        data = HandPictures([Part(table, self.pictures)], cut_of(self.network.config))
         parts: dict[str, list[np.ndarray]] = {}
         done = 0
         for batch in DataLoader(data, self.batch, num_workers=self.workers):
@@ -169,7 +168,8 @@ class HandAnswers:
         values = torch.where(lacking, torch.nan, values.float()).cpu().numpy()
         columns = {f"{side}_{name}": values[:, k] for k, side in enumerate(HAND_SIDES)}
         if self.meshes:
-            mano = as_mano(output, batch["K"], self.network.layers)
+            added = {"mean_added": self.mean_added}
+            mano = as_mano(output, batch["K"], self.network.layers, **added)
             mano[~batch["there"].cpu().numpy()] = np.nan
             columns |= {f"{side}_mano": mano[:, k] for k, side in enumerate(HAND_SIDES)}
         return columns
@@ -195,16 +195,24 @@ def answers(
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = channels_last(loaded.network.to(place).eval())
     pictures = Pictures(picture_root(opened, images))
-    planar = _planar(opened)
-    return HandAnswers(network, place, pictures, planar, meshes, batch, workers)
+    dataset = opened.manifest.get("dataset")
+    track = next((one for one in TRACKS.values() if one.dataset == dataset and fits(one)), None)
+    inputs = _declared(track, boxed=network.config.looks_at_crops) if track else ()  # pyright: ignore
+    planar = track is not None and track.kind == "pose-2d"
+    asked = (inputs, planar, meshes, dataset in MEAN_ADDED)
+    return HandAnswers(network, place, pictures, *asked, batch, workers)
 
 
-def _planar(opened: Annotations) -> bool:
-    """Whether the tracks of a table's dataset ask for 2D joints."""
-    kinds = {
-        track.kind for track in TRACKS.values() if track.dataset == opened.manifest.get("dataset")
-    }
-    return kinds == {"pose-2d"}
+def _declared(track: Track, *, boxed: bool) -> tuple[str, ...]:
+    """Return what a method that gets the annotations' boxes and intrinsics declares on a track."""
+    wanted = {"boxes": ("gt", "standard", "detected") if boxed else ("none",)}
+    wanted["K"] = ("gt", "assumed")
+    return tuple(
+        f"{name}:{value}"
+        for name, values in wanted.items()
+        for value in [next((v for v in values if v in track.inputs.get(name, ())), None)]
+        if value is not None
+    )
 
 
 def fits(track: Track) -> bool:

@@ -28,7 +28,7 @@ from hand_baselines.weights import Loaded, load_weights
 from hand_bench import files
 from hand_bench.annotations import Annotations
 from hand_bench.data import open_annotations, quiet
-from hand_bench.declaration import Declaration
+from hand_bench.declaration import PIXELS, Declaration
 from hand_bench.errors import BaselineError, Problem
 from hand_bench.evaluator import evaluate
 from hand_bench.predictions import clips_table, predictions_table, write_table, writer
@@ -132,7 +132,8 @@ def declaration(track: Track, inputs: tuple[str, ...], method: str) -> Declarati
     """Return what predictions of baselines declare."""
     if track.kind == "action":
         return Declaration(track.name, inputs=inputs, method=method)
-    return Declaration(track.name, "mm", "openpose21", track.frame, inputs, method)
+    units = PIXELS if track.kind == "pose-2d" else "mm"
+    return Declaration(track.name, units, "openpose21", track.frame, inputs, method)
 
 
 def write_roots(
