@@ -103,8 +103,8 @@ def card(
         f"| annotations | sha256 `{data['sha256'][:16]}...` |",
         f"| device | {_device(record)}, precision {record['precision']} |",
         f"| time | {record['minutes']:g} minutes, {record['images_per_second']:g} {sample}s/s |",
-        f"| optimisation | {options.get('optimizer', 'adam').capitalize()}, batch {options['batch']}, "
-        f"rate {options['learning_rate']:g}, "
+        f"| optimisation | {options.get('optimizer', 'adam').capitalize()}, "
+        f"batch {options['batch']}, rate {options['learning_rate']:g}, "
         f"{options['schedule']}{_pose_loss(record)}, seed {options['seed']} |",
         "| commit | see `record.json` |",
         "| all options, versions, data hash | `record.json`; losses: `log.csv` |",
