@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def training_set(
     """Return random clips of training videos with poses, objects and actions.
 
     A dataset's table of poses and its table of actions lead to the same clips. Of the variations
-    (`views.Ranges`) `augmentation` is a factor on the shift.
+    (`views.Ranges`) `augmentation` is a factor on all.
 
     Raises
     ------
@@ -80,8 +80,7 @@ def training_set(
             pictures = Pictures(picture_root(frames, images))
             found = training_clips(frames, videos, config)
             parts[frames.path.resolve()] = read_table(frames), pictures, found
-    ranges = replace(Ranges(), shift=augmentation * Ranges().shift)
-    data = TrainingClips(list(parts.values()), config, ranges, seed)
+    data = TrainingClips(list(parts.values()), config, Ranges().times(augmentation), seed)
     return TrainingSet(data, Order(np.arange(len(data)), False, seed), {})
 
 

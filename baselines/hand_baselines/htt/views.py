@@ -9,7 +9,7 @@ a blur that is drawn for every frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,14 @@ class Ranges:
     colour: float = 0.5
     hue: float = 0.15
     blur: float = 0.5
+
+    def times(self, factor: float) -> Ranges:
+        """Return ranges that are so much wider."""
+        return Ranges(*(factor * value for value in astuple(self)))
+
+
+#: A smaller radius than this changes nothing, px.
+_LEAST_BLUR = 0.05
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,9 @@ class Variation:
         """Return a frame of the clip as it is now; (height, width, 3) bytes."""
         from PIL import Image, ImageFilter
 
-        blur = ImageFilter.GaussianBlur(float(self.blurs[frame]))
-        image = Image.fromarray(picture).filter(blur)
+        image = Image.fromarray(picture)
+        if self.blurs[frame] >= _LEAST_BLUR:
+            image = image.filter(ImageFilter.GaussianBlur(float(self.blurs[frame])))
         for change in self.orders[frame]:
             image = _change(image, int(change), self.factors)
         return shifted(np.asarray(image), self.shift)
@@ -104,6 +113,8 @@ def _change(image: Image, change: int, factors: tuple[float, float, float, int])
     from PIL import Image as Images
     from PIL import ImageEnhance
 
+    if change == 3 and not factors[3]:
+        return image
     if change == 3:
         hue, saturation, value = image.convert("HSV").split()
         turned = (np.asarray(hue).astype(np.int16) + factors[3]) % 256
