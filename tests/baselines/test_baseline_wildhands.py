@@ -41,9 +41,9 @@ from hand_baselines.resnet import parameter_count
 from hand_baselines.runs import main as train_main
 from hand_baselines.samples import picture_root
 from hand_baselines.tables import training_table
-from hand_baselines.weights import Loaded
+from hand_baselines.weights import Loaded, load_weights
 from hand_bench.data import open_annotations
-from hand_bench.errors import BaselineError, TrackError
+from hand_bench.errors import BaselineError, DatasetError, TrackError
 from hand_bench.tracks import find_track
 
 ARCTIC, EPIC, EGO4D = "handsim-arctic-ego", "handsim-epic-handkps", "handsim-ego4d"
@@ -492,3 +492,28 @@ def test_predictions_carry_meshes_when_asked(wild_worlds, tiny, tmp_path):
     assert preds.right_mano.shape == (len(preds.sample_id), 61)
     result = hand_bench.evaluate(out, track=ARCTIC, units="mm", resamples=0)
     assert result.score("MPVPE").value > 0
+
+
+# On the user's own MANO files --------------------------------------------------------------------
+
+
+def test_everything_runs_on_mano_files(wild_worlds, tiny, tmp_path, monkeypatch):
+    """Made-up hands of 778 vertices, in pickles as MANO's own are."""
+    from benchmark.official.mano import make_hand, write_pickle
+
+    (tmp_path / "mano").mkdir()
+    for side in ("right", "left"):
+        hand = make_hand(778, side=side, seed=2)
+        write_pickle(tmp_path / "mano" / f"MANO_{side.upper()}.pkl", hand)
+    monkeypatch.setenv("HAND_BENCH_MANO", str(tmp_path / "mano"))
+    given = ["--data", ARCTIC, EPIC, "--preset", "tiny", "--config", "hand=mano", "--steps", "2"]
+    given += ["--batch", "8", "--workers", "0", "--validated", "0", "--no-score"]
+    train_main("wildhands", [*given, "-o", str(tmp_path / "run")])
+    loaded = load_weights(tmp_path / "run/last")
+    assert loaded.network.layers.right.v_template.shape == (778, 3)
+    out = tmp_path / "preds.parquet"
+    predict(loaded, ARCTIC, out, workers=0, meshes=True)
+    assert np.isfinite(hand_bench.read_predictions(out).right_mano).any()
+    monkeypatch.setenv("HAND_BENCH_MANO", str(tmp_path / "nothing"))
+    with pytest.raises(DatasetError, match=r"HB202 MANO_RIGHT.pkl: was not found"):
+        load_weights(tmp_path / "run/last")
