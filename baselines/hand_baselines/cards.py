@@ -141,10 +141,10 @@ def _scores(columns: Mapping[str, Result], record: Mapping[str, Any], flags: str
     given = first.predictions.get("inputs", [])
     floors = {name: result for name, result in columns.items() if name in FLOOR_NAMES}
     declared = ", ".join(given) or _inputs(record)
+    files_read = f"`result.json`{f', `{OTHERS_FILE}`' if len(columns) > 1 else ''}"
     lines = [
-        f"By the harness (`result.json`{', `' + OTHERS_FILE + '`' if len(columns) > 1 else ''}), "
-        f"95 % intervals by a bootstrap over sequences. Given to the model: {declared}"
-        f"{f' (`{flags}`)' if flags else ''}.{_depths(given, flags)}",
+        f"By the harness ({files_read}); intervals: {first.intervals or 'none'}. "
+        f"Given to the model: {declared}{f' (`{flags}`)' if flags else ''}.{_depths(given, flags)}",
         "",
         *_table(columns),
     ]
