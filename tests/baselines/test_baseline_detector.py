@@ -334,6 +334,7 @@ def test_unknown_hands_and_unsure_boxes_do_not_count():
     assert (sure.precision, unknown.precision) == (0.5, 1.0)
     unsure = measured(truth, boxes, [[0.2, 0.95]], least=0.3)
     assert unsure.recall == 0 and unsure.to_json()["mean_iou"] is None
+    assert "recall 0.000  precision 0.000  mean IoU n/a" in str(unsure)
 
 
 def test_true_boxes_are_perfect(wild_worlds):

@@ -60,8 +60,9 @@ class BoxMeasures:
         return "\n".join(
             [
                 f"{self.hands:,} hands in {self.samples:,} pictures",
-                f"AP50 {self.ap50:.3f}  recall {self.recall:.3f}  precision {self.precision:.3f}  "
-                f"mean IoU {self.mean_iou:.3f}  sides told right {self.sides_right:.3f}",
+                f"AP50 {_text(self.ap50)}  recall {_text(self.recall)}  "
+                f"precision {_text(self.precision)}  mean IoU {_text(self.mean_iou)}  "
+                f"sides told right {_text(self.sides_right)}",
                 "true hand   right   left   none (what covers it best)",
                 f"right      {right[0]:6,} {right[1]:6,} {right[2]:6,}",
                 f"left       {left[0]:6,} {left[1]:6,} {left[2]:6,}",
@@ -144,6 +145,10 @@ def _confusion(truth: np.ndarray, there: np.ndarray, boxes: np.ndarray) -> Any:
         counts[side] = np.bincount(best, minlength=3)
     right, left = counts.tolist()
     return tuple(right), tuple(left)
+
+
+def _text(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.3f}"
 
 
 def _share(part: float, whole: float) -> float:
