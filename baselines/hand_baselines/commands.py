@@ -42,6 +42,9 @@ class Looking:
     meshes
         WildHands and its family: the hands' MANO parameters as well, from which meshes are made and
         scored (MPVPE).
+    boxes
+        WildHands and its family: a file of boxes of hands (.parquet, see `detect`), or weights of a
+        detector (folder or name); default: the boxes of the annotations.
     batch, workers, device
         Samples at once, processes that read pictures, and what computes.
     """
@@ -55,6 +58,7 @@ class Looking:
     triangulation: Literal["ransac", "algebraic"] | None = None
     poses: Path | None = None
     meshes: bool | None = None
+    boxes: str | None = None
     batch: int = 32
     workers: int = 1
     device: str | None = None
@@ -309,6 +313,66 @@ def baselines_eval(
         console.write_json(result.to_json())
     else:
         console.write(str(result))
+
+
+@app.command(name="detect")
+def baselines_detect(
+    name: str,
+    /,
+    *,
+    track: str,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    least: float | None = None,
+    annotations: Path | None = None,
+    images: Path | None = None,
+    batch: int = 32,
+    workers: int = 1,
+    device: str | None = None,
+    json: bool = False,
+) -> None:
+    """Find the boxes of hands in a track's pictures, and measure them.
+
+    Parameters
+    ----------
+    name
+        Weights of a detector (folder or name); or a file of boxes, which is measured.
+    track
+        Name of the track.
+    output
+        File of boxes to write (.parquet), for `predict --boxes`.
+    least
+        Smallest score of a box that counts as a hand; default: 0.3. AP50 counts all.
+    annotations
+        Annotations file; default: the prepared ones.
+    images
+        Folder of pictures; default: where the dataset was prepared.
+    batch, workers, device
+        Pictures at once, processes that read them, and what computes.
+    json
+        One JSON object instead of lines.
+    """
+    from hand_baselines.detector.measures import LEAST
+    from hand_baselines.detector.predict import detect
+
+    with console.progress_bar() as progress:
+        measures = detect(
+            name,
+            track,
+            output,
+            least=LEAST if least is None else least,
+            annotations=annotations,
+            images=images,
+            progress=progress,
+            batch=batch,
+            workers=workers,
+            device=device,
+        )
+    if json:
+        console.write_json(measures.to_json())
+        return
+    console.write(str(measures))
+    if output is not None:
+        console.write(str(output))
 
 
 @app.command(name="demo")

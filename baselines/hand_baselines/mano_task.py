@@ -19,6 +19,8 @@ from torch.utils.data import DataLoader
 
 from hand_baselines.crop_task import undo_lens
 from hand_baselines.crops import apply, invert
+from hand_baselines.detector.boxes import with_boxes
+from hand_baselines.detector.predict import Boxes, boxes_of
 from hand_baselines.lifting import project
 from hand_baselines.mano_data import (
     GIVEN,
@@ -120,6 +122,8 @@ class HandAnswers:
         Whether the hands' parameters are given as well, and in which form (`mano_data.Part`).
     batch, workers
         Pictures at once, and processes that read them.
+    boxes
+        Where the boxes of hands come from; none: from the annotations.
     """
 
     network: Any
@@ -131,19 +135,22 @@ class HandAnswers:
     mean_added: bool = False
     batch: int = 32
     workers: int = 0
+    boxes: Boxes | None = None
 
     @property
     def origin(self) -> Mapping[str, Any]:
         """What the answers depend on besides the weights."""
-        return {"meshes": self.meshes}
+        own = {} if self.boxes is None else {"boxes": self.boxes.source}
+        return {"meshes": self.meshes} | own
 
     @torch.no_grad()
     def columns(
         self, rows: AnnotationBatch, seen: Callable[[int], None] | None = None
     ) -> dict[str, np.ndarray]:
         """Return columns of predictions for rows, in their order; a hand without a box is NaN."""
-        table = rows.table
-        data = HandPictures([Part(table, self.pictures)], cut_of(self.network.config))
+        if self.boxes is not None:
+            rows = with_boxes(rows, self.boxes(rows))
+        data = HandPictures([Part(rows.table, self.pictures)], cut_of(self.network.config))
         parts: dict[str, list[np.ndarray]] = {}
         done = 0
         for batch in DataLoader(data, self.batch, num_workers=self.workers):
@@ -181,6 +188,7 @@ def answers(
     images: str | Path | None = None,
     *,
     meshes: bool = False,
+    boxes: str | Path | None = None,
     batch: int = 32,
     workers: int = 0,
     device: str | None = None,
@@ -191,21 +199,39 @@ def answers(
     ----------
     meshes
         Whether predictions carry the hands' parameters.
+    boxes
+        A file of boxes, or weights of a detector (see `detector.predict.boxes_of`); default: the
+        boxes of the annotations.
+
+    Raises
+    ------
+    BaselineError
+        HB302 where the model looks at no crops; what is wrong with the boxes.
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = channels_last(loaded.network.to(place).eval())
     pictures = Pictures(picture_root(opened, images))
+    boxed, own = network.config.looks_at_crops, None  # pyright: ignore
+    if boxes is not None:
+        if not boxed:
+            what = f"{loaded.model.name} looks at no crops and takes none."
+            raise BaselineError(Problem("HB302", "--boxes", what, fix="Leave it out."))
+        own = boxes_of(boxes, opened, images, batch=batch, workers=workers, device=device)
     dataset = opened.manifest.get("dataset")
     track = next((one for one in TRACKS.values() if one.dataset == dataset and fits(one)), None)
-    inputs = _declared(track, boxed=network.config.looks_at_crops) if track else ()  # pyright: ignore
+    inputs = _declared(track, boxed=boxed, own=own is not None) if track else ()
     planar = track is not None and track.kind == "pose-2d"
     asked = (inputs, planar, meshes, dataset in MEAN_ADDED)
-    return HandAnswers(network, place, pictures, *asked, batch, workers)
+    return HandAnswers(network, place, pictures, *asked, batch, workers, own)
 
 
-def _declared(track: Track, *, boxed: bool) -> tuple[str, ...]:
-    """Return what a method that gets the annotations' boxes and intrinsics declares on a track."""
-    wanted = {"boxes": ("gt", "standard", "detected") if boxed else ("none",)}
+def _declared(track: Track, *, boxed: bool, own: bool) -> tuple[str, ...]:
+    """Return what a method declares on a track that gets the annotations' intrinsics.
+
+    It gets the annotations' boxes, its `own`, or is not `boxed` at all.
+    """
+    given = ("own",) if own else ("gt", "standard", "detected")
+    wanted = {"boxes": given if boxed else ("none",)}
     wanted["K"] = ("gt", "assumed")
     return tuple(
         f"{name}:{value}"
@@ -228,4 +254,4 @@ def example(config: Any, count: int) -> tuple[Tensor, ...]:
     return torch.rand(count, 3, size, size), torch.rand(count, 2, 3, size, size), boxes, K
 
 
-MANO = Task(training_set, answers, fits, READ, batch_views, ("meshes",), example=example)
+MANO = Task(training_set, answers, fits, READ, batch_views, ("meshes", "boxes"), example=example)

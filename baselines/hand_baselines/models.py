@@ -220,6 +220,22 @@ def _of_the_wild(
 
 
 _WILD = "hand_baselines.wildhands"
+#: CenterNet's: Adam, a tenth after epochs 90 and 120 of 140.
+_DETECTOR_PAPER = {
+    "epochs": 140.0,
+    "batch": 32,
+    "learning_rate": 1.25e-4,
+    "schedule": "steps",
+    "drops": (90 / 140, 120 / 140),
+    "warmup": 0,
+}
+_DETECTOR_SMALL = {
+    "minutes": 20.0,
+    "batch": 16,
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "warmup": 100,
+}
 
 
 MODELS: dict[str, Model] = {
@@ -327,6 +343,16 @@ MODELS: dict[str, Model] = {
             "HaMeR: a vision transformer, with KPE (Pavlakos et al., CVPR 2024)",
             "HaMeRHands",
             "HaMeR",
+        ),
+        Model(
+            "detector",
+            "Detector: the boxes of the right and the left hand (as Zhou et al., 2019)",
+            "hand_baselines.detector",
+            "Detector",
+            "DetectorConfig",
+            options={"paper": _DETECTOR_PAPER, "small": _DETECTOR_SMALL},
+            facts=(),
+            kind="hand_baselines.detector.task:DETECTION",
         ),
         Model(
             "msg3d",

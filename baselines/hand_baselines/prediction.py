@@ -214,6 +214,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--triangulation", choices=("ransac", "algebraic"))
     parser.add_argument("--poses", type=Path, help="predictions that clips are answered from")
     parser.add_argument("--meshes", action="store_true", default=None, help="MANO parameters too")
+    parser.add_argument("--boxes", help="file of boxes of hands, or weights of a detector")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device")

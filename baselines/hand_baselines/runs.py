@@ -84,7 +84,7 @@ def run(
     validated
         Validation samples while training; 0: none, the last weights are the best.
     score
-        Whether the track is predicted and scored at the end.
+        Whether the track is predicted and scored at the end; a model that answers no track is not.
     config
         What differs from the preset's configuration: "window=1" (see `presets.changed`).
     options
@@ -126,7 +126,8 @@ def run(
     )
     accelerator = make_accelerator(chosen)
     train(job, out, chosen, accelerator=accelerator)
-    if not score or poses is not None or not accelerator.is_main_process:
+    unscored = poses is not None or task.validated is not None
+    if not score or unscored or not accelerator.is_main_process:
         return None
     return score_run(track, out, images=images, workers=chosen.workers)
 
@@ -194,6 +195,8 @@ def _validation(
         held = Loaded("", model, "", network, facts, "")
         answers = task.answers(held, opened, images, device=device)
         rows = next(part.batches(task.read, max(part.rows, 1)))
+        if task.validated is not None:
+            return task.validated(answers, rows)
         table = answers_table(track, rows.sample_id.to_pylist(), answers.columns(rows))
         declared = declaration(track, answers.inputs, "")
         preds = table.replace_schema_metadata(declared.metadata())

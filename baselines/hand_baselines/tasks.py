@@ -86,6 +86,11 @@ class Task:
         What a training sample is, in words.
     measured
         What `example` counts, where it is something else.
+    validated
+        (answers, rows) -> (value by which weights are chosen, larger is better; what the log of a
+        training shows besides), where that is not the harness's score of a track.
+    instead
+        What to do with a kind of model that answers no track.
     """
 
     training_set: Callable[..., TrainingSet]
@@ -97,12 +102,14 @@ class Task:
     example: Callable[[Any, int], tuple[Any, ...]] = one_crop
     sample: str = "picture"
     measured: str = ""
+    validated: Callable[[Any, AnnotationBatch], tuple[float, dict[str, float]]] | None = None
+    instead: str = ""
 
     def require(self, track: Track) -> None:
         """Raise HB302 where a track asks for something else."""
         if not self.fits(track):
             what = f"asks for something else than this model answers: {track.predicts}."
-            raise BaselineError(Problem("HB302", track.name, what))
+            raise BaselineError(Problem("HB302", track.name, what, fix=self.instead))
 
 
 def given_options(
