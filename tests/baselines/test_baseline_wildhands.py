@@ -373,8 +373,8 @@ def test_only_kpe_tells_where_the_crop_is(wild_worlds, tiny):
 
 
 def test_unknown_encodings_are_named():
-    with pytest.raises(ValueError, match="'sparce' is none of none, sparse"):
-        replace(find_model("wildhands").preset("small"), encoding="sparce")
+    with pytest.raises(ValueError, match="'spare' is none of none, sparse"):
+        replace(find_model("wildhands").preset("small"), encoding="spare")
 
 
 # What it answers --------------------------------------------------------------------------------
