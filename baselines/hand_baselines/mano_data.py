@@ -165,7 +165,7 @@ class Cut:
             square_box(box, self.expansion) if known else whole
             for box, known in zip(moved, there, strict=True)
         ]
-        return np.stack(squares), there
+        return np.stack(squares), np.asarray(there)
 
     def _crop(
         self, image: np.ndarray, picture: np.ndarray, affine: np.ndarray, square: np.ndarray
