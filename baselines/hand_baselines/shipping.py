@@ -128,7 +128,8 @@ def ship(
             shutil.copyfile(run / name, temporary)
     result = _scored(folder, main, workers, predictions)
     result.save(folder / "result.json")
-    _save(folder / FLOORS_FILE, _plain(floor_results(main.track)))
+    if floors := floor_results(main.track):
+        _save(folder / FLOORS_FILE, _plain(floors))
     others: dict[str, dict[str, Result]] = defaultdict(dict)
     for trial in trials[1:]:
         others[trial.track.name][trial.column(main)] = _scored(folder, trial, workers)
