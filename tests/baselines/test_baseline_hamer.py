@@ -16,7 +16,22 @@ from hand_baselines.resnet import parameter_count
 from hand_bench.errors import BaselineError
 
 PAPER, SMALL = PRESETS["paper"], PRESETS["small"]
-TINY = HaMeRConfig(64, 16, 2, 24, 3, 2, 2, 0.0, 16, 2, 2, 8, 16, (3.0, 0.0, 0.0))
+TINY = HaMeRConfig(
+    input_size=64,
+    patch=16,
+    padding=2,
+    width=24,
+    layers=3,
+    heads=2,
+    mlp=2,
+    drop_path=0.0,
+    query=16,
+    decoder_layers=2,
+    decoder_heads=2,
+    head_width=8,
+    decoder_mlp=16,
+    camera=(3.0, 0.0, 0.0),
+)
 BARE = replace(TINY, kpe=False)
 
 

@@ -316,9 +316,10 @@ def test_a_card_tells_the_hub_its_scores(name):
     assert read.model_name == name and read.license == "apache-2.0"
     assert read.datasets == [f"{hub.ORGANISATION}/{record['data']['dataset']}"]
     values = {r.metric_name: r.metric_value for r in read.eval_results}
-    score = result.score("MPJPE")
-    assert values["MPJPE all (recommended), mm"] == float(score.text())
-    assert len(values) == len(read.eval_results) >= 7
+    score = result.primary
+    named = f"{score.metric} {score.subset} ({score.protocol}), {score.unit or '%'}"
+    assert values[named] == float(score.text())
+    assert len(values) == len(read.eval_results) >= 2
 
 
 def test_metadata_survives_yaml():
