@@ -49,12 +49,12 @@ class EfficientNet(nn.Module):
         )
         self.network = EfficientNetModel(config)
         stages = self.network.encoder.blocks
-        wide = [block.projection.project_conv.out_channels for block in stages]
+        wide = [int(block.projection.project_conv.out_channels) for block in stages]
         strides = [block.depthwise_conv.depthwise_conv.stride[0] for block in stages]
         # The last block before each halving; the first stage is at stride 2 and is left out.
         ends = [k - 1 for k, stride in enumerate(strides) if stride == 2][1:]
         self.ends = tuple(end + 1 for end in ends)  # the first hidden state is the stem's
-        self.channels = (*(wide[end] for end in ends), config.hidden_dim)
+        self.channels: tuple[int, ...] = (*(wide[end] for end in ends), int(config.hidden_dim))
 
     def stages(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the feature maps at strides 4, 8, 16 and 32."""
