@@ -36,6 +36,7 @@ from hand_baselines.samples import read_sample
 from hand_baselines.warping import warp_image
 from hand_bench.annotations import AnnotationBatch
 from hand_bench.geometry import square_box
+from hand_bench.hand_model import rotmat_to_rotvec, rotvec_to_rotmat
 from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.meshes import MEAN_ADDED
 
@@ -348,15 +349,13 @@ class Labels:
 
 def _mano(row: AnnotationBatch, side: str, turn: float) -> tuple[np.ndarray, bool]:
     """Parameters of a hand in the turned camera; the translation is not turned and not used."""
-    from scipy.spatial.transform import Rotation
-
     if not row.given(f"{side}_mano")[0]:
         return np.zeros(61), False
     values = row[f"{side}_mano"][0].astype(float)
     if turn:
         # What is in a turned box turns the other way.
-        about = Rotation.from_rotvec([0, 0, -turn])
-        values[:3] = (about * Rotation.from_rotvec(values[:3])).as_rotvec()
+        about = rotvec_to_rotmat(np.array([0.0, 0.0, -turn]))
+        values[:3] = rotmat_to_rotvec(about @ rotvec_to_rotmat(values[:3]))
     return values, True
 
 

@@ -25,6 +25,7 @@ from hand_baselines.lifting import full_to_weak, project, weak_to_full
 from hand_baselines.mano_data import SIDE
 from hand_baselines.parameters import BETAS, Parameters
 from hand_baselines.silhouette import mask_loss, soft_silhouette
+from hand_bench.hand_model import rotmat_to_rotvec
 from hand_bench.joint_sets import permutation
 
 Norm = Literal["squared", "absolute"]
@@ -315,13 +316,11 @@ def as_mano(
 
     `mean_added`: the dataset's rotations are those that are added to the model's mean pose.
     """
-    from scipy.spatial.transform import Rotation
-
     focal, sides = focal_length(K), []
     for hand in range(2):
         said = output.side(hand)
         matrices = said.rotations.detach().double().cpu().numpy()
-        vectors = Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 16, 3)
+        vectors = rotmat_to_rotvec(matrices)
         if mean_added:
             vectors[:, 1:] -= layers[hand].hands_mean.double().cpu().numpy()
         shift = (MM * weak_to_full(said.camera, focal, SIDE)).detach().double().cpu().numpy()

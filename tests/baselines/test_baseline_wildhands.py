@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402 (what follows the check needs torch)
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -235,6 +236,14 @@ def test_poses_of_arctic_are_added_to_the_mean_pose(wild_worlds, layers):
     output = HandsOutput(plain.rotations, plain.betas, plain.camera)
     found = as_mano(output, batch["K"], layers, mean_added=True)[plain.fitted.numpy()]
     assert np.abs(found[:, 3:48] - mano.numpy()[plain.fitted.numpy()][:, 3:48]).max() < 1e-3
+
+
+def test_hosts_without_scipy_turn_labels_and_give_parameters(wild_worlds, layers, monkeypatch):
+    for name in ("scipy", "scipy.spatial", "scipy.spatial.transform"):
+        monkeypatch.setitem(sys.modules, name, None)
+    batch = batch_of(pictures_of([ARCTIC], ranges=Ranges(turn_probability=1.0)), 2)
+    output, _ = truth(batch, layers)
+    assert np.isfinite(as_mano(output, batch["K"], layers)).all()
 
 
 def test_what_is_not_known_costs_nothing_and_has_no_gradient(wild_worlds, layers):
