@@ -438,9 +438,10 @@ def baselines_ship(
     track: tuple[str, ...],
     notes: Path | None = None,
     predictions: Path | None = None,
+    store: Literal["half", "byte"] = "half",
     workers: int = 1,
 ) -> None:
-    """Make weights that can be given away out of a run: half precision, scores, floors, card.
+    """Make weights that can be given away out of a run: small files, scores, floors, card.
 
     Parameters
     ----------
@@ -456,13 +457,16 @@ def baselines_ship(
         Text file: what else the card has to say.
     predictions
         Where the predictions of the first track are kept; default: they are not.
+    store
+        Numbers in half precision, or as bytes with a factor for each channel: half as large.
     workers
         Processes that read pictures.
     """
     from hand_baselines.shipping import ship
 
     said = notes.read_text("utf-8").strip() if notes else ""
-    result = ship(run, folder, track, workers=workers, notes=said, predictions=predictions)
+    kept: dict[str, Any] = {"predictions": predictions, "store": store}
+    result = ship(run, folder, track, workers=workers, notes=said, **kept)
     console.write(str(result))
     console.write(str(folder))
 

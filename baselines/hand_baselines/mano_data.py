@@ -9,7 +9,8 @@ inside. A hand without a box has the whole letterbox as its crop. The right hand
 
 In training a picture is turned about its middle, as a camera that turns about its axis: joints and
 global rotations turn along (the released code leaves the 3D joints as they are), intrinsics move
-such that they still project to where they are seen.
+such that they still project to where they are seen. Pictures of cameras that lie on their side
+(`UPRIGHT`) are turned upright likewise, always, and what is answered is turned back.
 
 Labels that a source does not have are not known. What is learned from pictures without 3D labels
 is chosen (`AUXILIARY`): masks and grasps by default, as the paper does with VISOR and Ego4D; masks
@@ -55,6 +56,9 @@ LABELS = (
 )
 #: A hand whose outline is touched by at most this share counts as not occluded.
 UNOCCLUDED = 0.1
+#: Radians by which the frame of pictures is turned where their camera lies on its side: the top of
+#: Ego-Exo4D's points to the wearer's right (facts 2.3).
+UPRIGHT = dict.fromkeys(("egoexo4d", "handsim-egoexo4d"), -np.pi / 2)
 #: What may be learned from pictures without 3D labels.
 AUXILIARY = ("mask", "grasp", "points")
 
@@ -184,6 +188,13 @@ def letterbox(width: int, height: int, turn: float = 0.0) -> np.ndarray:
     return crop_affine(square, SIDE, turn)
 
 
+def turned(radians: float) -> np.ndarray:
+    """Return the motion (3, 3) of the camera's frame that goes with a turn of the picture's."""
+    motion = np.eye(3)
+    motion[:2, :2] = letterbox(SIDE, SIDE, radians)[:, :2]
+    return motion
+
+
 def warped(image: np.ndarray, affine: np.ndarray, size: int) -> np.ndarray:
     """Return the square (size, size, 3) that a map shows of a picture, bytes.
 
@@ -217,16 +228,18 @@ class Part(NamedTuple):
     | rows | annotations |
     | pictures | where their pictures are |
     | mean_added | whether their ``*_mano`` is added to the model's mean pose (ARCTIC) |
+    | turn | by what they are turned upright, radians (`UPRIGHT`) |
     """
 
     rows: pa.RecordBatch
     pictures: Pictures
     mean_added: bool = False
+    turn: float = 0.0
 
     @classmethod
     def of(cls, rows: pa.RecordBatch, pictures: Pictures, dataset: str | None) -> Part:
         """Return a part of a dataset."""
-        return cls(rows, pictures, dataset in MEAN_ADDED)
+        return cls(rows, pictures, dataset in MEAN_ADDED, UPRIGHT.get(dataset or "", 0.0))
 
 
 class HandPictures(Dataset):
@@ -266,12 +279,13 @@ class HandPictures(Dataset):
         """Return a sample: by number, or by (epoch, number)."""
         epoch, index = place if isinstance(place, tuple) else (0, place)
         source = int(np.searchsorted(self.starts, index, side="right")) - 1
-        rows, pictures, mean_added = self.parts[source]
+        rows, pictures, mean_added, turn = self.parts[source]
         row = AnnotationBatch(0, rows.slice(index - int(self.starts[source]), 1))
         variation = STILL
         if self.ranges is not None:
             rng = np.random.default_rng([self.seed, epoch, index])
             variation = Variation.draw(self.ranges, rng)
+        variation = replace(variation, turn=variation.turn + turn)
         image = pictures.read(row.table.column("image")[0].as_py())
         sample = read_sample(row, image, labels=self.labels is not None)
         sample = replace(sample, K=intrinsics(sample))

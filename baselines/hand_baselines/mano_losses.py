@@ -310,20 +310,30 @@ def decode(output: HandsOutput, K: Tensor, layers: HandLayers, *, meshes: bool =
 
 
 def as_mano(
-    output: HandsOutput, K: Tensor, layers: HandLayers, *, mean_added: bool = False
+    output: HandsOutput,
+    K: Tensor,
+    layers: HandLayers,
+    *,
+    mean_added: bool = False,
+    motion: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return parameters (batch, 2, 61) as annotations hold them; K is the letterbox's.
 
     `mean_added`: the dataset's rotations are those that are added to the model's mean pose.
+    `motion` (3, 3): from the annotations' frame to the one of the answers (`mano_data.turned`).
     """
     focal, sides = focal_length(K), []
+    back = np.eye(3) if motion is None else motion.T
     for hand in range(2):
         said = output.side(hand)
-        matrices = said.rotations.detach().double().cpu().numpy()
+        matrices = said.rotations.detach().double().cpu().numpy().copy()
+        matrices[:, 0] = back @ matrices[:, 0]
         vectors = rotmat_to_rotvec(matrices)
         if mean_added:
             vectors[:, 1:] -= layers[hand].hands_mean.double().cpu().numpy()
         shift = (MM * weak_to_full(said.camera, focal, SIDE)).detach().double().cpu().numpy()
+        wrist = layers.wrist(hand, said.betas).detach().double().cpu().numpy()
+        shift = (wrist + shift) @ back.T - wrist
         betas = said.betas.detach().double().cpu().numpy()
         sides.append(np.concatenate([vectors.reshape(len(vectors), 48), betas, shift], axis=1))
     return np.stack(sides, axis=1).astype(np.float32)

@@ -26,12 +26,14 @@ from hand_baselines.mano_data import (
     GIVEN,
     LABELS,
     SIDE,
+    UPRIGHT,
     Cut,
     HandPictures,
     Labels,
     Part,
     Ranges,
     batch_views,
+    turned,
 )
 from hand_baselines.mano_losses import as_mano
 from hand_baselines.models import Model
@@ -120,6 +122,8 @@ class HandAnswers:
         Whether joints in the picture are asked for.
     meshes, mean_added
         Whether the hands' parameters are given as well, and in which form (`mano_data.Part`).
+    turn
+        By what pictures are turned upright, radians (`mano_data.UPRIGHT`).
     batch, workers
         Pictures at once, and processes that read them.
     boxes
@@ -133,6 +137,7 @@ class HandAnswers:
     planar: bool = False
     meshes: bool = False
     mean_added: bool = False
+    turn: float = 0.0
     batch: int = 32
     workers: int = 0
     boxes: Boxes | None = None
@@ -141,7 +146,7 @@ class HandAnswers:
     def origin(self) -> Mapping[str, Any]:
         """What the answers depend on besides the weights."""
         own = {} if self.boxes is None else {"boxes": self.boxes.source}
-        return {"meshes": self.meshes} | own
+        return {"meshes": self.meshes, "turn": self.turn} | own
 
     @torch.no_grad()
     def columns(
@@ -150,7 +155,8 @@ class HandAnswers:
         """Return columns of predictions for rows, in their order; a hand without a box is NaN."""
         if self.boxes is not None:
             rows = with_boxes(rows, self.boxes(rows))
-        data = HandPictures([Part(rows.table, self.pictures)], cut_of(self.network.config))
+        part = Part(rows.table, self.pictures, turn=self.turn)
+        data = HandPictures([part], cut_of(self.network.config))
         parts: dict[str, list[np.ndarray]] = {}
         done = 0
         for batch in DataLoader(data, self.batch, num_workers=self.workers):
@@ -166,7 +172,8 @@ class HandAnswers:
     def _batch(self, batch: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         output = self.network(*batch_views(batch))
         joints = self.network.decode(output, batch["K"]).joints
-        values, name = joints, "joints"
+        motion = turned(self.turn)
+        values, name = joints @ torch.from_numpy(motion).to(joints), "joints"
         if self.planar:
             points = project(joints.double(), batch["K"].double()[:, None])
             back = invert(batch["affine"].double())
@@ -175,8 +182,8 @@ class HandAnswers:
         values = torch.where(lacking, torch.nan, values.float()).cpu().numpy()
         columns = {f"{side}_{name}": values[:, k] for k, side in enumerate(HAND_SIDES)}
         if self.meshes:
-            added = {"mean_added": self.mean_added}
-            mano = as_mano(output, batch["K"], self.network.layers, **added)
+            how = {"mean_added": self.mean_added, "motion": motion}
+            mano = as_mano(output, batch["K"], self.network.layers, **how)
             mano[~batch["there"].cpu().numpy()] = np.nan
             columns |= {f"{side}_mano": mano[:, k] for k, side in enumerate(HAND_SIDES)}
         return columns
@@ -221,7 +228,8 @@ def answers(
     track = next((one for one in TRACKS.values() if one.dataset == dataset and fits(one)), None)
     inputs = _declared(track, boxed=boxed, own=own is not None) if track else ()
     planar = track is not None and track.kind == "pose-2d"
-    asked = (inputs, planar, meshes, dataset in MEAN_ADDED)
+    turn = UPRIGHT.get(dataset or "", 0.0)
+    asked = (inputs, planar, meshes, dataset in MEAN_ADDED, turn)
     return HandAnswers(network, place, pictures, *asked, batch, workers, own)
 
 

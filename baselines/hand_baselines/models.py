@@ -194,7 +194,7 @@ _VERBS_SMALL = {
 _WILD_PAPER = {"epochs": 100.0, "batch": 144, "learning_rate": 1e-5, "drops": (), "warmup": 0}
 _WILD_PAPER |= {"clip": 150.0}
 _WILD_SMALL = {
-    "minutes": 20.0,
+    "steps": 2500,
     "batch": 16,
     "learning_rate": 1e-3,
     "schedule": "cosine",

@@ -17,6 +17,7 @@ from hand_baselines.prediction import predict, score
 from hand_baselines.runs import chosen_weights
 from hand_baselines.tables import open_table
 from hand_baselines.tasks import given_options
+from hand_baselines.tensors import Store
 from hand_baselines.training import RECORD
 from hand_baselines.weights import load_weights, save_weights, seal
 from hand_bench import files
@@ -86,8 +87,9 @@ def ship(
     workers: int = 1,
     notes: str = "",
     predictions: str | Path | None = None,
+    store: Store = "half",
 ) -> Result:
-    """Make a folder of weights out of a run: half precision, record, log, scores, card.
+    """Make a folder of weights out of a run: small files, record, log, scores, card.
 
     The scores are those of the weights as they are shipped, beside the floors' on the same track.
 
@@ -103,6 +105,8 @@ def ship(
         What else the card has to say.
     predictions
         Where the predictions of the first track are kept; default: they are not.
+    store
+        How numbers are stored (see `tensors`).
 
     Returns
     -------
@@ -121,7 +125,7 @@ def ship(
         model = load_weights(trial.weights).model if trial.weights else best.model
         model.task().require(trial.track)
         given_options(model.name, trial.options, model.task().options)
-    save_weights(folder, best.model, best.preset, best.network, best.facts, half=True)
+    save_weights(folder, best.model, best.preset, best.network, best.facts, store=store)
     seal(folder)
     for name in (RECORD, "log.csv"):
         with files.replacing(folder / name) as temporary:

@@ -3,6 +3,10 @@
 What is larger than `MAX_SHARD` is cut into ``model-00001-of-0000N.safetensors``: whole tensors, in
 their order, with ``model.safetensors.index.json`` beside them (Hugging Face's form), which says in
 which file each tensor is. Every tensor is in exactly one file.
+
+Numbers are stored in single precision, in half precision, or as bytes: a large tensor NAME as whole
+numbers from -127 to 127, and `NAME.scale`, a number for each of its first axis by which they are
+multiplied; small tensors in half precision.
 """
 
 from __future__ import annotations
@@ -11,15 +15,19 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from hand_bench import files
 
+Store = Literal["single", "half", "byte"]
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 #: Bytes of tensors in a file; a tensor that is larger has a file of its own.
 MAX_SHARD = 16_000_000
+#: Numbers that a tensor has at least to be stored as bytes.
+BYTES_FROM = 1024
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 
 
@@ -57,15 +65,15 @@ def read(folder: Path) -> dict[str, Tensor]:
         Where a file is damaged, or files and index contradict each other.
     """
     if not (folder / INDEX).is_file():
-        return read_file(folder / SINGLE)
+        return _single(_read(folder / SINGLE))
     where = _index(folder)
     state: dict[str, Tensor] = {}
     for name in sorted(set(where.values())):
-        part = read_file(folder / name)
+        part = _read(folder / name)
         if set(part) != {key for key, file in where.items() if file == name}:
             raise ValueError(f"{name} has other tensors than {INDEX} says")
         state |= part
-    return state
+    return _single(state)
 
 
 def names(folder: Path) -> list[str]:
@@ -112,13 +120,50 @@ def _write(path: Path, state: Mapping[str, Tensor]) -> None:
         temporary.write_bytes(save(dict(state), {"format": "pt"}))
 
 
+def stored(state: Mapping[str, Tensor], store: Store) -> dict[str, Tensor]:
+    """Return tensors as they are stored; counters stay whole numbers."""
+    if store == "single":
+        return dict(state)
+    kept: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if not value.is_floating_point():
+            kept[name] = value
+        elif store == "byte" and value.ndim > 1 and value.numel() >= BYTES_FROM:
+            largest = value.flatten(1).abs().amax(dim=1)
+            scale = (largest.float() / 127).clamp(min=torch.finfo(torch.float32).tiny)
+            kept[name] = (value / _beside(scale, value)).round().clamp(-127, 127).to(torch.int8)
+            kept[f"{name}.scale"] = scale
+        else:
+            kept[name] = value.half()
+    return kept
+
+
+def _single(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return stored tensors in single precision."""
+    scales = {name: state[f"{name}.scale"] for name in state if f"{name}.scale" in state}
+    found = {}
+    for name, value in state.items():
+        if name in scales:
+            found[name] = value.float() * _beside(scales[name], value)
+        elif name.removesuffix(".scale") not in scales:
+            found[name] = value.to(torch.float32) if value.is_floating_point() else value
+    return found
+
+
+def _beside(scale: Tensor, value: Tensor) -> Tensor:
+    return scale.reshape(-1, *[1] * (value.ndim - 1))
+
+
 def read_file(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file in single precision; ValueError where it is damaged."""
+    return _single(_read(path))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        state = load(path.read_bytes())
+        return load(path.read_bytes())
     except SafetensorError as error:
         raise ValueError(f"{path.name}: {error}") from error
-    return {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state.items()}

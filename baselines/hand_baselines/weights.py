@@ -2,9 +2,9 @@
 
 ``config.json`` says which model it is, its preset and configuration, and what else it needs to
 answer (the mean depth of training wrists); a network is built from it alone. Names and shapes must
-fit exactly. Shipped weights are stored in half precision and computed with in single precision.
-`tensors` says how large networks are cut into several files. What is published has the SHA-256 of
-these files in ``config.json``.
+fit exactly. Shipped weights are stored in half precision or as bytes, and computed with in single
+precision; `tensors` says how, and how large networks are cut into several files. What is published
+has the SHA-256 of these files in ``config.json``.
 
 A name is looked for in this order: a path, ``baselines/weights/NAME`` of the repository, the Hub's
 cache on this machine, the Hub. Only ORG/NAME is asked for on the Hub: no mistyped name leaves the
@@ -66,13 +66,13 @@ def save_weights(
     network: nn.Module,
     facts: Mapping[str, Any],
     *,
-    half: bool = False,
+    store: tensors.Store = "single",
     max_shard: int | None = tensors.MAX_SHARD,
 ) -> None:
     """Write a network into a folder; each file appears only when it is complete.
 
-    With `half` the numbers are stored in half precision (counters stay whole). Networks of more
-    than `max_shard` bytes are cut into several files; None: never.
+    `store` says how numbers are stored (see `tensors`; counters stay whole). Networks of more than
+    `max_shard` bytes are cut into several files; None: never.
 
     Raises
     ------
@@ -80,8 +80,7 @@ def save_weights(
         HB402 where a number is too large for half precision, or not finite.
     """
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    if half:
-        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    state = tensors.stored(state, store)
     broken = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
     if broken:
         what = f"{len(broken)} tensors are not finite, e.g. {broken[0]}."

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from hand_bench import bootstrap, errors_file, scoring
 from hand_bench.arrow import numbers
 from hand_bench.data import open_annotations
-from hand_bench.errors import Problem, SubmissionError
+from hand_bench.errors import Problem, SubmissionError, TrackError, unknown_name
 from hand_bench.evaluator import Evaluator
 from hand_bench.joint_sets import HAND_SIDES
 from hand_bench.predictions import open_for_track
@@ -67,13 +67,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class HandMetric:
-    """A mean over hands: its column in the errors file, and what a hand weighs (None: 1)."""
+    """A mean over hands: its column in the errors file, and what a hand weighs (None: 1).
+
+    One `of_samples` is a mean over pictures, not of the sides apart.
+    """
 
     name: str
     column: str
     unit: str
     higher_is_better: bool
     weight: str | None = None
+    of_samples: bool = False
 
 
 #: By kind of track, as its `recommended` protocol defines them.
@@ -83,6 +87,7 @@ HAND_METRICS = {
         HandMetric("MPJPE", "mpjpe", "mm", False),
         HandMetric("PA-MPJPE", "pa_mpjpe", "mm", False),
         HandMetric("MEPE", "mepe", "mm", False),
+        HandMetric("MRRPE", "mrrpe", "mm", False, of_samples=True),
     ),
     "pose-2d": (
         HandMetric("PCK@0.2", "pck", "", True, "joints"),
@@ -140,18 +145,7 @@ def compare(
             for k, preds in enumerate((a, b))
         ]
     names = [_name(a, "A"), _name(b, "B")]
-    rows = pc.index_in(tables[0].column("sample_id"), value_set=tables[1].column("sample_id"))
-    shared = rows.is_valid()
-    if not pc.any(shared).as_py():
-        raise SubmissionError(
-            Problem(
-                "HB104",
-                f"{names[0]} and {names[1]}",
-                "answer no common sample.",
-                cause="Files of two tracks or splits?",
-            )
-        )
-    left, right = tables[0].filter(shared), tables[1].take(rows.filter(shared))
+    left, right = _shared(*tables, f"{names[0]} and {names[1]}")
     clusters, count = _clusters(left)
     test = PairedTest(resamples, seed)
     compared = _clip_differences if known.kind == "action" else _hand_differences
@@ -172,6 +166,16 @@ def compare(
         "p by flipping signs of clusters",
         differences,
     )
+
+
+def _shared(a: pa.Table, b: pa.Table, what: str) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of the samples that both have, in the order of the first."""
+    rows = pc.index_in(a.column("sample_id"), value_set=b.column("sample_id"))
+    shared = rows.is_valid()
+    if not pc.any(shared).as_py():
+        cause = "Files of two tracks or splits?"
+        raise SubmissionError(Problem("HB104", what, "answer no common sample.", cause=cause))
+    return a.filter(shared), b.take(rows.filter(shared))
 
 
 def _name(preds: Any, fallback: str) -> str:
@@ -208,7 +212,7 @@ def _errors(preds, track: Track, annotations, path: Path, workers, units) -> pa.
     return pq.read_table(path)
 
 
-def _clusters(table: pa.Table) -> tuple[np.ndarray, " int"]:
+def _clusters(table: pa.Table) -> tuple[np.ndarray, int]:
     column = table.column("cluster").combine_chunks()
     coded = column.unify_dictionaries() if isinstance(column, pa.ChunkedArray) else column
     names = coded.cast(pa.string()).dictionary_encode()
@@ -226,26 +230,100 @@ def _member(table: pa.Table, subset: Subset) -> np.ndarray:
 def _hand_differences(
     a: pa.Table, b: pa.Table, clusters: np.ndarray, track: Track, subset: Subset, test: PairedTest
 ) -> list[Difference]:
-    keep = _member(a, subset)
-    sides = [side for side in HAND_SIDES if subset.side in ("", side)]
-    groups = np.concatenate([clusters[keep]] * len(sides))
-
-    def column(table: pa.Table, name: str) -> np.ndarray:
-        return np.concatenate([_floats(table, f"{side}_{name}")[keep] for side in sides])
-
     found = []
     for metric in HAND_METRICS[track.kind]:
-        values = column(a, metric.column), column(b, metric.column)
-        weights = column(a, metric.weight) if metric.weight else np.ones(len(groups))
-        mean = test.of_means(*values, weights, groups)
+        if metric.of_samples and subset.side:
+            continue
+        *values, weights, rows = _hand_values(a, b, metric, subset)
+        mean = test.of_means(*values, weights, clusters[rows])
         found.append(
             mean.difference(metric.name, subset.name, metric.unit, metric.higher_is_better)
         )
-    if track.kind == "pose" and not subset.side:
-        values = _floats(a, "mrrpe")[keep], _floats(b, "mrrpe")[keep]
-        mean = test.of_means(*values, np.ones(int(keep.sum())), clusters[keep])
-        found.append(mean.difference("MRRPE", subset.name, "mm", False))
     return [d for d in found if d.n]
+
+
+def _hand_values(
+    a: pa.Table, b: pa.Table, metric: HandMetric, subset: Subset
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what both have of each hand (or sample), its weight, and in which row it is."""
+    rows = np.flatnonzero(_member(a, subset))
+    sides = [""] if metric.of_samples else [f"{s}_" for s in HAND_SIDES if subset.side in ("", s)]
+
+    def column(table: pa.Table, name: str) -> np.ndarray:
+        return np.concatenate([_floats(table, f"{side}{name}")[rows] for side in sides])
+
+    values = column(a, metric.column), column(b, metric.column)
+    weights = column(a, metric.weight) if metric.weight else np.ones(len(values[0]))
+    return values[0], values[1], weights, np.tile(rows, len(sides))
+
+
+@dataclass(frozen=True)
+class PairedSums:
+    """What two methods have of the same hands, summed over clusters.
+
+    | field | meaning |
+    |---|---|
+    | clusters | names |
+    | a, b, weights | (clusters,): sums of weighted values, and of weights |
+    | n | hands, or samples |
+    """
+
+    clusters: list[str]
+    a: np.ndarray
+    b: np.ndarray
+    weights: np.ndarray
+    unit: str
+    higher_is_better: bool
+    n: int
+
+
+def paired_sums(
+    a: pa.Table, b: pa.Table, track: Track, metric: str, subset: str = "all"
+) -> PairedSums:
+    """Sum a metric of two methods over clusters, from the rows of their errors files.
+
+    Parameters
+    ----------
+    a, b
+        Rows of two errors files of the track.
+    metric, subset
+        A mean of `recommended`, as `compare` has it.
+
+    Raises
+    ------
+    SubmissionError
+        HB104 where nothing is answered by both.
+    TrackError
+        HB301 for an unknown metric or subset.
+    """
+    chosen = next((s for s in track.subsets if s.name == subset), None)
+    if chosen is None:
+        raise TrackError(unknown_name("subset", subset, [s.name for s in track.subsets]))
+    left, right = _shared(a, b, "the two files")
+    measured, values, weights, rows = _measured(left, right, track, metric, chosen)
+    both = ~np.isnan(values[0]) & ~np.isnan(values[1]) & (weights > 0)
+    if not both.any():
+        raise SubmissionError(Problem("HB104", "the two files", "answer no common hand."))
+    names = left.column("cluster").cast(pa.string()).take(pa.array(rows[both]))
+    clusters, code = np.unique(names.to_numpy(), return_inverse=True)
+    terms = [weights[both] * v for v in (values[0][both], values[1][both], 1.0)]
+    sums = [np.bincount(code, term, len(clusters)) for term in terms]
+    kind = measured.unit, measured.higher_is_better
+    return PairedSums(clusters.tolist(), *sums, *kind, int(both.sum()))
+
+
+def _measured(
+    a: pa.Table, b: pa.Table, track: Track, metric: str, subset: Subset
+) -> tuple[HandMetric, list[np.ndarray], np.ndarray, np.ndarray]:
+    """Return a metric, both methods' values, their weights and rows; of clips their accuracy."""
+    if track.kind == "action":
+        known = {"accuracy": HandMetric("accuracy", "right", "", True, of_samples=True)}
+    else:
+        known = {one.name: one for one in HAND_METRICS[track.kind]}
+    if metric not in known:
+        raise TrackError(unknown_name("metric", metric, list(known)))
+    *values, weights, rows = _hand_values(a, b, known[metric], subset)
+    return known[metric], values, weights, rows
 
 
 def _clip_differences(

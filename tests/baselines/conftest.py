@@ -174,3 +174,26 @@ def wild_worlds(_wild_home, monkeypatch):
     """The data folder with HandSim's look-alikes of ARCTIC, Epic-HandKps and Ego4D, size mini."""
     monkeypatch.setenv("HAND_BENCH_HOME", str(_wild_home))
     return _wild_home
+
+
+@pytest.fixture
+def tiny_wild(monkeypatch):
+    """Presets "tiny" of WildHands' whole family: networks of milliseconds."""
+    import importlib
+    from dataclasses import replace
+
+    sizes = {
+        **dict.fromkeys(
+            ("wildhands", "handnet", "arcticnet"),
+            {"width": 0.125, "input_size": 64, "padding": (1, 1), "hidden": 32, "head": 32}
+            | {"channels": (16, 16, 16), "grasp": (16,)},
+        ),
+        "handoccnet": {"width": 0.125, "input_size": 64, "channels": 8, "hidden": (32, 16)},
+        "hamer": {"input_size": 64, "width": 24, "layers": 1, "heads": 2, "query": 16}
+        | {"decoder_layers": 1, "decoder_heads": 2, "head_width": 8, "decoder_mlp": 16},
+    }
+    sizes["handoccnet"] |= {"halvings": 2}
+    for name, changes in sizes.items():
+        config = importlib.import_module(f"hand_baselines.{name}.config")
+        made = replace(config.PRESETS["small"], mask_size=32, **changes)
+        monkeypatch.setitem(config.PRESETS, "tiny", made)

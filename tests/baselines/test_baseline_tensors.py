@@ -92,3 +92,24 @@ def test_names_of_tensor_files_are_known():
     assert not any(
         map(tensors.is_weights_file, ("config.json", "a/model.safetensors", "model.bin"))
     )
+
+
+def test_bytes_are_within_half_a_step_of_their_channels_largest(tmp_path):
+    torch.manual_seed(0)
+    state = {
+        "convolution": torch.randn(8, 32, 3, 3) * torch.logspace(-3, 1, 8)[:, None, None, None],
+        "zero": torch.zeros(4, 1024),
+        "bias": torch.randn(2000),
+        "count": torch.tensor(3),
+    }
+    write(tmp_path, tensors.stored(state, "byte"), max_shard=2000)
+    found = read(tmp_path)
+    assert set(found) == set(state) and found["count"] == 3
+    away = (found["convolution"] - state["convolution"]).flatten(1).abs().amax(dim=1)
+    largest = state["convolution"].flatten(1).abs().amax(dim=1)
+    assert (away <= largest / 127 * 0.501).all() and away.max() > 0
+    assert not found["zero"].any()
+    assert torch.equal(found["bias"], state["bias"].half().float())
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
+    write(tmp_path / "half", tensors.stored(state, "half"))
+    assert size < 0.75 * (tmp_path / "half" / SINGLE).stat().st_size

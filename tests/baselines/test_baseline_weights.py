@@ -43,13 +43,25 @@ def test_weights_come_back_exactly_with_their_configuration(saved):
 
 def test_half_precision_is_half_as_large_and_close(saved, tmp_path):
     network, folder = saved
-    save_weights(tmp_path / "half", MODEL, "tiny", network, FACTS, half=True)
+    save_weights(tmp_path / "half", MODEL, "tiny", network, FACTS, store="half")
     sizes = [(f / "model.safetensors").stat().st_size for f in (folder, tmp_path / "half")]
     assert sizes[1] < 0.65 * sizes[0]
     state = load_weights(tmp_path / "half").network.state_dict()
     for name, value in network.state_dict().items():
         assert state[name].dtype == value.dtype
         assert torch.allclose(state[name].double(), value.double(), rtol=1e-3, atol=1e-6)
+
+
+def test_bytes_are_a_quarter_as_large_and_answer_alike(saved, tmp_path):
+    network, folder = saved
+    save_weights(tmp_path / "byte", MODEL, "tiny", network, FACTS, store="byte")
+    sizes = [(f / "model.safetensors").stat().st_size for f in (folder, tmp_path / "byte")]
+    assert sizes[1] < 0.45 * sizes[0]  # of a tiny network; names and small tensors stay
+    loaded = load_weights(tmp_path / "byte").network
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        ours, theirs = loaded(images), network.eval()(images)
+    assert torch.allclose(ours.presence, theirs.presence, rtol=0.05, atol=0.02)
 
 
 def test_what_fits_of_other_weights_is_taken(saved, tiny_preset):
@@ -72,7 +84,7 @@ def test_numbers_too_large_for_half_precision_are_refused(saved, tmp_path):
     with torch.no_grad():
         network.backbone.conv1.weight[0, 0, 0, 0] = 1e6
     with pytest.raises(BaselineError, match=r"not finite, e.g. backbone.conv1.weight"):
-        save_weights(tmp_path / "half", MODEL, "tiny", network, FACTS, half=True)
+        save_weights(tmp_path / "half", MODEL, "tiny", network, FACTS, store="half")
     assert not (tmp_path / "half").exists()
 
 

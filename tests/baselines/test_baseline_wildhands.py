@@ -21,6 +21,7 @@ from hand_baselines.mano_data import (
     GIVEN,
     LABELS,
     SIDE,
+    UPRIGHT,
     Cut,
     HandPictures,
     Labels,
@@ -29,6 +30,7 @@ from hand_baselines.mano_data import (
     Variation,
     intrinsics,
     letterbox,
+    turned,
     warped,
 )
 from hand_baselines.mano_losses import HandLayers, HandLosses, HandsOutput, as_mano, decode
@@ -55,28 +57,6 @@ WEIGHTS = (1.0,) * 8
 @pytest.fixture(scope="module")
 def layers():
     return HandLayers.of("handsim")
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    """Presets "tiny" of the whole family: networks of milliseconds."""
-    import importlib
-
-    sizes = {
-        **dict.fromkeys(
-            ("wildhands", "handnet", "arcticnet"),
-            {"width": 0.125, "input_size": 64, "padding": (1, 1), "hidden": 32, "head": 32}
-            | {"channels": (16, 16, 16), "grasp": (16,)},
-        ),
-        "handoccnet": {"width": 0.125, "input_size": 64, "channels": 8, "hidden": (32, 16)},
-        "hamer": {"input_size": 64, "width": 24, "layers": 1, "heads": 2, "query": 16}
-        | {"decoder_layers": 1, "decoder_heads": 2, "head_width": 8, "decoder_mlp": 16},
-    }
-    sizes["handoccnet"] |= {"halvings": 2}
-    for name, changes in sizes.items():
-        config = importlib.import_module(f"hand_baselines.{name}.config")
-        made = replace(config.PRESETS["small"], mask_size=32, **changes)
-        monkeypatch.setitem(config.PRESETS, "tiny", made)
 
 
 USUAL = Labels(64)
@@ -320,7 +300,7 @@ def test_small_ones_have_at_most_three_million_parameters(name):
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_every_member_learns_a_batch(wild_worlds, tiny, name):
+def test_every_member_learns_a_batch(wild_worlds, tiny_wild, name):
     model = find_model(name)
     config = model.preset("tiny")
     torch.manual_seed(0)
@@ -351,7 +331,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("change", VARIANTS, ids=str)
-def test_every_variant_of_tables_4_and_5_learns(wild_worlds, tiny, change):
+def test_every_variant_of_tables_4_and_5_learns(wild_worlds, tiny_wild, change):
     model = find_model("wildhands")
     config = replace(model.preset("tiny"), **change)
     torch.manual_seed(0)
@@ -368,7 +348,7 @@ def test_every_variant_of_tables_4_and_5_learns(wild_worlds, tiny, change):
     assert costs[-1] < costs[0]
 
 
-def test_only_kpe_tells_where_the_crop_is(wild_worlds, tiny):
+def test_only_kpe_tells_where_the_crop_is(wild_worlds, tiny_wild):
     model = find_model("wildhands")
     batch = batch_of(HandPictures(pictures_of([ARCTIC]).parts, Cut(64, 1.5), labels=None), 4)
     moved = batch | {"boxes": batch["boxes"] * 0.5}
@@ -397,7 +377,7 @@ def held(name: str) -> Loaded:
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_poses_are_answered_and_scored(wild_worlds, tiny, tmp_path, name):
+def test_poses_are_answered_and_scored(wild_worlds, tiny_wild, tmp_path, name):
     out = tmp_path / "preds.parquet"
     rows = predict(held(name), ARCTIC, out, workers=0)
     result = hand_bench.evaluate(out, track=ARCTIC, units="mm", resamples=0)
@@ -406,14 +386,14 @@ def test_poses_are_answered_and_scored(wild_worlds, tiny, tmp_path, name):
     assert result.predictions["inputs"] == [boxes, "K:gt"]
 
 
-def test_points_are_answered_in_the_picture(wild_worlds, tiny, tmp_path):
+def test_points_are_answered_in_the_picture(wild_worlds, tiny_wild, tmp_path):
     out = tmp_path / "preds.parquet"
     predict(held("wildhands"), EPIC, out, workers=0)
     result = hand_bench.evaluate(out, track=EPIC, resamples=0)
     assert not result.partial and result.score("L2 error 2D").value > 0
 
 
-def test_answers_are_those_of_the_truth_where_the_network_says_it(wild_worlds, tiny, layers):
+def test_answers_are_those_of_the_truth_where_the_network_says_it(wild_worlds, tiny_wild, layers):
     """Parameters of the truth come back as the annotations hold them."""
     batch = batch_of(pictures_of([ARCTIC]))
     output, aims = truth(batch, layers)
@@ -426,7 +406,34 @@ def test_answers_are_those_of_the_truth_where_the_network_says_it(wild_worlds, t
     assert (pairs[0].inv() * pairs[1]).magnitude().max() < 1e-4
 
 
-def test_tables_of_datasets_without_a_track_are_trained_on(wild_worlds, tiny, tmp_path):
+def test_pictures_that_lie_on_their_side_are_seen_upright_and_answered_as_they_lie(
+    wild_worlds, layers
+):
+    """Ego-Exo4D's: the official portrait view has (x, y, z) at (-y, x, z) (facts 2.3)."""
+    turn = UPRIGHT["egoexo4d"]
+    assert np.allclose(turned(turn) @ [1.0, 2.0, 3.0], [-2, 1, 3])
+    lying = pictures_of([ARCTIC])
+    upright = HandPictures([part._replace(turn=turn) for part in lying.parts], lying.cut,
+                           labels=lying.labels)  # fmt: skip
+    before, after = (batch_of(data) for data in (lying, upright))
+    known = before["joints_known"].numpy()
+    moved = before["joints"].numpy() @ turned(turn).T
+    assert np.allclose(after["joints"].numpy()[known], moved[known], atol=1e-3)
+    pixels = project(after["joints"].double(), after["K"].double()[:, None]).numpy()
+    seen = after["seen"].numpy() & known
+    assert np.abs(pixels - after["joints_2d"].numpy())[seen].max() < 0.2
+    output, aims = truth(after, layers)
+    found = as_mano(output, after["K"], layers, motion=turned(turn))
+    fitted = aims.fitted.numpy()
+    expected = before["mano"].numpy()[fitted]
+    assert np.abs(found[fitted][:, 48:] - expected[:, 48:]).max() < 0.05
+    from scipy.spatial.transform import Rotation
+
+    pairs = [Rotation.from_rotvec(each[:, :3]) for each in (found[fitted], expected)]
+    assert (pairs[0].inv() * pairs[1]).magnitude().max() < 1e-4
+
+
+def test_tables_of_datasets_without_a_track_are_trained_on(wild_worlds, tiny_wild, tmp_path):
     given = ["--data", ARCTIC, EPIC, EGO4D, "--preset", "tiny", "--steps", "2", "--batch", "4"]
     given += ["--workers", "0", "--validated", "4", "--no-score", "-o", str(tmp_path / "run")]
     train_main("wildhands", given)
@@ -435,7 +442,7 @@ def test_tables_of_datasets_without_a_track_are_trained_on(wild_worlds, tiny, tm
         training_table("handsim-ego5d")
 
 
-def test_one_folder_of_pictures_is_not_enough_for_several_tables(wild_worlds, tiny, tmp_path):
+def test_one_folder_of_pictures_is_not_enough_for_several_tables(wild_worlds, tiny_wild, tmp_path):
     model = find_model("wildhands")
     opened = [training_table(ARCTIC), training_table(EPIC)]
     with pytest.raises(BaselineError, match="HB302 --images"):
@@ -454,7 +461,7 @@ def picture(tmp_path):
     return tmp_path / "hands.png"
 
 
-def test_hands_of_a_picture_are_found_in_their_own_boxes(tiny, picture):
+def test_hands_of_a_picture_are_found_in_their_own_boxes(tiny_wild, picture):
     from hand_baselines.demonstration import look
 
     boxes = [("left", (20, 30, 50, 50)), ("right", (120, 30, 60, 60))]
@@ -466,7 +473,7 @@ def test_hands_of_a_picture_are_found_in_their_own_boxes(tiny, picture):
         look(held("wildhands"), picture, boxes=[boxes[0], boxes[0]])
 
 
-def test_meshes_are_drawn_where_the_hands_are(tiny, picture, wild_worlds, layers, tmp_path):
+def test_meshes_are_drawn_where_the_hands_are(tiny_wild, picture, wild_worlds, layers, tmp_path):
     from hand_baselines.demonstration import Found, draw
     from hand_bench import drawing
 
@@ -494,7 +501,7 @@ def test_meshes_are_drawn_where_the_hands_are(tiny, picture, wild_worlds, layers
     assert (tmp_path / "meshes.png").stat().st_size > 10_000
 
 
-def test_predictions_carry_meshes_when_asked(wild_worlds, tiny, tmp_path):
+def test_predictions_carry_meshes_when_asked(wild_worlds, tiny_wild, tmp_path):
     out = tmp_path / "preds.parquet"
     predict(held("wildhands"), ARCTIC, out, workers=0, meshes=True)
     preds = hand_bench.read_predictions(out)
@@ -506,7 +513,7 @@ def test_predictions_carry_meshes_when_asked(wild_worlds, tiny, tmp_path):
 # On the user's own MANO files --------------------------------------------------------------------
 
 
-def test_everything_runs_on_mano_files(wild_worlds, tiny, tmp_path, monkeypatch):
+def test_everything_runs_on_mano_files(wild_worlds, tiny_wild, tmp_path, monkeypatch):
     """Made-up hands of 778 vertices, in pickles as MANO's own are."""
     from benchmark.official.mano import make_hand, write_pickle
 

@@ -1,0 +1,1 @@
+"""The papers' comparisons, run again on HandSim: tables, and what follows from them."""
