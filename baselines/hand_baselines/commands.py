@@ -400,21 +400,30 @@ def baselines_demo(
         fx,fy,cx,cy of the picture in pixels; default: a camera that sees 60 degrees.
     boxes
         x,y,w,h in pixels around the hands, both hands in one; again for more. Default: all of it.
-        For models of single hands: right:x,y,w,h and left:x,y,w,h.
+        For models of single hands: right:x,y,w,h and left:x,y,w,h, or weights of a detector (folder
+        or name); default: detector-small.
     root_depth
         A RootNet's weights, for depths; default: the mean depth of training wrists.
     """
-    from hand_baselines.demonstration import draw, look
-    from hand_baselines.weights import load_weights
+    from hand_baselines.demonstration import draw, look, looks_at_hands
+    from hand_baselines.weights import load_weights, shipped
     from hand_bench import drawing
 
     lens = None if camera is None else _numbers("--camera", camera)
-    sides = [box.rpartition(":")[::2] for box in boxes]
+    loaded = load_weights(name)
+    named = [box for box in boxes if "," not in box]
+    if not boxes and looks_at_hands(loaded):
+        named = [name for name in shipped() if name == "detector-small"]
+    detector = load_weights(named[0]) if named else None
+    sides = [box.rpartition(":")[::2] for box in boxes if box not in named]
     places = [(side, _numbers("--boxes", box)) for side, box in sides]
-    found = look(load_weights(name), image, camera=lens, boxes=places, root_depth=root_depth)
+    given: dict[str, Any] = {"boxes": places, "detector": detector, "root_depth": root_depth}
+    found = look(loaded, image, camera=lens, **given)
     drawing.save(draw(image, found, camera=lens), output)
     for one in found:
         console.write(one.line())
+    if not found:
+        console.write("no hand was found; `--boxes right:x,y,w,h` says where to look")
     console.write(str(output))
 
 

@@ -2,8 +2,8 @@
 
 A picture from anywhere has no annotations. Its camera is what the user says; else a pinhole camera
 is assumed that sees 60 degrees along the longer side, as a telephone does: then shapes are right,
-and depths and sizes as wrong as that guess. Its boxes are what the user says; else the whole
-picture is one. The numbers are in the camera frame, millimetres.
+and depths and sizes as wrong as that guess. Its boxes are what the user says, or what a detector
+finds; else the whole picture is one. The numbers are in the camera frame, millimetres.
 
 Models of two-hand crops look at each box by itself. Models of single hands (WildHands and its
 family) look at the picture once, at the right and at the left hand in their boxes, and their meshes
@@ -81,6 +81,7 @@ def look(
     *,
     camera: Sequence[float] | None = None,
     boxes: Sequence[SidedBox] = (),
+    detector: Loaded | None = None,
     **options: Any,
 ) -> list[Found]:
     """Let a model look at a picture.
@@ -92,6 +93,9 @@ def look(
     boxes
         x, y, w, h, px, around the hands to look at. Models of two-hand crops take both hands of a
         person in one box, those of single hands one for each, or one for both.
+    detector
+        Finds the boxes where none are given, for models of single hands; without any found box the
+        result is empty.
     options
         Of the model's task (`crop_task.answers`): `root_depth`.
 
@@ -103,10 +107,16 @@ def look(
         HB302 where the camera or a box is none, or a box is for another kind of model.
     """
     path = Path(image).resolve()
-    height, width = Pictures("/").read(str(path)).shape[:2]
+    picture = Pictures("/").read(str(path))
+    height, width = picture.shape[:2]
     task = loaded.model.task()
     known = given_options(loaded.model.name, options, task.options)
-    wanted = [(_side(side), _box(box)) for side, box in boxes] or [("", (0, 0, width, height))]
+    given = [(_side(side), _box(box)) for side, box in boxes]
+    if detector is not None and not given:
+        given = _detected(detector, picture)
+        if not given:
+            return []
+    wanted = given or [("", (0, 0, width, height))]
     if task is MANO:
         groups = [_of_hands(wanted)]
         columns: dict[str, Any] = {
@@ -136,6 +146,21 @@ def look(
     opened = Annotations(path, {"dataset": ""})
     said = task.answers(loaded, opened, "/", **known).columns(rows)
     return [_found(said, k, group, loaded) for k, group in enumerate(groups)]
+
+
+def looks_at_hands(loaded: Loaded) -> bool:
+    """Whether a model is told where each hand is."""
+    return loaded.model.task() is MANO and loaded.network.config.looks_at_crops  # pyright: ignore
+
+
+def _detected(detector: Loaded, picture: np.ndarray) -> list[SidedBox]:
+    """Return the hands that a detector is sure enough of."""
+    from hand_baselines.detector.measures import LEAST
+    from hand_baselines.detector.predict import look_at
+
+    boxes, scores = look_at(detector, picture)
+    found = zip(HAND_SIDES, boxes, scores, strict=True)
+    return [(side, box.tolist()) for side, box, score in found if score >= LEAST]
 
 
 def _found(said: dict[str, np.ndarray], row: int, boxes: np.ndarray, loaded: Loaded) -> Found:

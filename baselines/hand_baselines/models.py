@@ -194,11 +194,12 @@ _VERBS_SMALL = {
 _WILD_PAPER = {"epochs": 100.0, "batch": 144, "learning_rate": 1e-5, "drops": (), "warmup": 0}
 _WILD_PAPER |= {"clip": 150.0}
 _WILD_SMALL = {
-    "steps": 2500,
+    "steps": 2000,
     "batch": 16,
     "learning_rate": 1e-3,
     "schedule": "cosine",
     "warmup": 100,
+    "clip": 20.0,
     "augmentation": 0.5,
 }
 

@@ -39,6 +39,9 @@ class WildHandsConfig(ManoConfig):
         Hidden layers of the grasp head, and whether it is told the picture's features.
     normalised
         Whether colours are less ImageNet's mean and over its deviation.
+    initialisation
+        Of the layers behind the ResNets, which have no normalisation: "torch" (its default, as
+        released), or "kaiming" (normal, for ReLU).
     """
 
     depth: int = 50
@@ -56,6 +59,7 @@ class WildHandsConfig(ManoConfig):
     grasp: tuple[int, ...] = (1024, 512, 128)
     grasp_global: bool = True
     normalised: bool = True
+    initialisation: Literal["torch", "kaiming"] = "torch"
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
@@ -80,6 +84,7 @@ _SMALL = WildHandsConfig(
     dropout=0.1,
     grasp=(128, 64),
     normalised=False,
+    initialisation="kaiming",
     **SMALL,
 )
 PRESETS = {"paper": _PAPER, "small": _SMALL}

@@ -52,6 +52,11 @@ class WildHands(ManoModel):
             HMRHead(features, config.head, config.iterations, config.dropout) for _ in range(2)
         )
         self.grasp = GraspHead(channels if config.grasp_global else 0, config.grasp)
+        if config.initialisation == "kaiming":
+            _initialise(self.convolutions)
+            for head in self.heads:
+                _initialise(head.trunk)
+                _initialise(head.camera[:-1])  # pyright: ignore
 
     def forward(self, picture: Tensor, crops: Tensor, boxes: Tensor, K: Tensor) -> HandsOutput:
         """Return both hands.
@@ -181,6 +186,15 @@ def _perspective_crops(picture: Tensor, boxes: Tensor, K: Tensor) -> Tensor:
     camera = K * K.new_tensor([[zoom], [zoom], [1.0]])
     views = [pcl_crop(picture, boxes[:, hand] * zoom, camera, size) for hand in (0, 1)]
     return torch.stack(views, dim=1)
+
+
+def _initialise(layers: nn.Module | None) -> None:
+    """Draw weights such that the values behind each ReLU keep their scale."""
+    for layer in layers.modules() if layers is not None else ():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 class _Convolutions(nn.Sequential):
