@@ -14,12 +14,17 @@ torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines
 pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselines]")
 
 from hand_baselines import runs
-from hand_baselines.reproduce import rendering, wildhands
+from hand_baselines.models import find_model
+from hand_baselines.presets import changed
+from hand_baselines.reproduce import papers, rendering, sizes, wildhands
+from hand_baselines.reproduce.claims import Prediction, verdict
 from hand_baselines.reproduce.commands import app
-from hand_baselines.reproduce.effects import effect, seeds_add
-from hand_baselines.reproduce.tables import Column, Size, make
-from hand_baselines.reproduce.trainings import Answers, Training, Workshop
+from hand_baselines.reproduce.effects import Effect, effect, seeds_add
+from hand_baselines.reproduce.papers import CLAIMS
+from hand_baselines.reproduce.tables import Column, make
+from hand_baselines.reproduce.trainings import Answers, Size, Training, Workshop
 from hand_baselines.reproduce.wildhands import TABLES
+from hand_baselines.training_options import Options
 from hand_bench import cli, zero_shot
 from hand_bench.errors import BaselineError, SubmissionError, TrackError
 from hand_bench.errors_file import schema
@@ -171,7 +176,7 @@ def test_an_unknown_row_size_or_table_is_refused():
         TABLES["wildhands-table1"].row("HandNett")
     with pytest.raises(BaselineError, match="HB301 there is no size"):
         TABLES["wildhands-table1"].size("tiny-one")
-    with pytest.raises(BaselineError, match="HB301 there is no table"):
+    with pytest.raises(BaselineError, match="HB301 there is no table or claim"):
         app(["wildhands-tabel1"])
 
 
@@ -179,9 +184,79 @@ def test_the_command_line_offers_the_tables(capsys):
     assert cli.OUTER["reproduce"][0] == "baselines"
     app(["ls", "--json"])
     listed = json.loads(capsys.readouterr().out)
-    assert listed["wildhands-table1"]["rows"] == ["ArcticNet-SF", "HandNet", "WildHands"]
+    rows = listed["tables"]["wildhands-table1"]["rows"]
+    assert rows == ["ArcticNet-SF", "HandNet", "WildHands"]
+    assert listed["claims"]["IH-2"]["predictions"] == ["relative against two absolute depths"]
     app(["ls"])
     assert "Table 6" in capsys.readouterr().out
+
+
+# The claims as data -----------------------------------------------------------------------------
+
+
+def trainings_of(answers):
+    """Every training that answers need."""
+    found = [answers.training]
+    for value in answers.options.values():
+        if isinstance(value, Training):
+            found.append(value)
+        elif isinstance(value, Answers):
+            found += trainings_of(value)
+    return found
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claims_trainings_can_be_built_at_every_size(name):
+    claim = CLAIMS[name]
+    for one in claim.predictions:
+        assert one.a != one.b and one.a.track == one.b.track
+        track = find_track(one.a.track)
+        assert one.subset in [subset.name for subset in track.subsets]
+        for size in claim.sizes.values():
+            for training in (*trainings_of(size.of(one.a)), *trainings_of(size.of(one.b))):
+                model = find_model(training.model)
+                changed(model.preset(training.preset), training.config)
+                given = {k: v for k, v in training.options.items() if k != "validated"}
+                Options(**{"steps": 1} | {k: v for k, v in given.items() if k not in runs.ENDS})
+            assert find_model(one.a.training.model).task().fits(track)
+
+
+def test_the_size_reaches_trainings_in_the_options_too():
+    answers = CLAIMS["IH-2"].predictions[0].b
+    sized = CLAIMS["IH-2"].size("claim").of(answers, seed=2)
+    steps = [training.options["steps"] for training in trainings_of(sized)]
+    assert steps == [sizes.STEPS["internet"], sizes.STEPS["rootnet"]]
+    assert {training.seed for training in trainings_of(sized)} == {2}
+
+
+def found(better, clear=True):
+    """Return an effect by who is better; MPJPE: B less A is negative where B is."""
+    difference = {"A": 3.0, "B": -3.0}[better]
+    ends = (difference - 1, difference + 1) if clear else (-5.0, 5.0)
+    return Effect("MPJPE", "all", 40, 40 + difference, difference, "mm", False, ends, [], 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "better", "clear", "outcome"),
+    [
+        ("better", "B", True, "consistent"),
+        ("better", "B", False, "undecided"),
+        ("better", "A", True, "inconsistent"),
+        ("no worse", "A", False, "consistent"),
+        ("no worse", "A", True, "inconsistent"),
+        ("no worse", "B", True, "consistent"),
+    ],
+)
+def test_an_outcome_follows_from_the_interval(predicted, better, clear, outcome):
+    answers = Answers(Training("handnet", (ARCTIC,)), ARCTIC)
+    one = Prediction("", answers, answers, "MPJPE", predicted=predicted)
+    assert one.outcome(found(better, clear)) == outcome
+
+
+def test_a_claim_is_as_sure_as_its_least_sure_prediction():
+    assert verdict(["consistent"] * 3) == "consistent"
+    assert verdict(["consistent", "undecided"]) == "undecided"
+    assert verdict(["undecided", "inconsistent", "consistent"]) == "inconsistent"
 
 
 # Making them ------------------------------------------------------------------------------------
@@ -221,6 +296,7 @@ def test_a_table_is_trained_answered_scored_and_written(small_table, tmp_path, c
     assert {about["steps"] for about in made["trainings"].values()} == {2}
     text = out.with_suffix(".md").read_text("utf-8")
     assert "| WildHands |" in text and "Prakash et al. 2024, Table 1" in text
+    assert out.with_suffix(".png").stat().st_size > 10_000
 
 
 def test_what_was_made_is_not_made_again(small_table, tmp_path, monkeypatch):
@@ -231,6 +307,33 @@ def test_what_was_made_is_not_made_again(small_table, tmp_path, monkeypatch):
     again = make(small_table, work, rows=["WildHands"])
     assert again == first and not again.differences
     assert rendering.markdown(again) == rendering.markdown(first)
+
+
+def test_a_claim_is_judged_and_written(small_table, tmp_path, monkeypatch, capsys):
+    training = small_table.rows[0].training(small_table.columns[0])
+    other = replace(training, model="wildhands")
+    one = Prediction("KPE", *(Answers(t, ARCTIC) for t in (training, other)), "MPJPE")
+    claim = replace(CLAIMS["WH-2"], predictions=(one,), sizes={"claim": small_table.size("small")})
+    monkeypatch.setitem(papers.CLAIMS, "WH-2", claim)
+    out = tmp_path / "WH-2.json"
+    app(["WH-2", "--work", str(tmp_path / "work"), "--seeds", "2", "-o", str(out)])
+    assert "on HandSim: " in capsys.readouterr().out
+    made = json.loads(out.read_text("utf-8"))
+    assert made["verdict"] in ("consistent", "inconsistent", "undecided") and made["seeds"] == 2
+    effect = made["findings"][0]["effect"]
+    assert effect["difference"] == pytest.approx(effect["b"] - effect["a"])
+    assert len(effect["seeds"]) == 2 and len(made["trainings"]) == 4
+
+
+def test_weights_and_predictions_of_other_trainings_are_made_first(small_table, tmp_path):
+    training = small_table.rows[0].training(small_table.columns[0])
+    work = Workshop(tmp_path / "work")
+    size = small_table.size("small")
+    sized = size.of(Answers(training, ARCTIC, {"meshes": True}))
+    scored = work.scored(sized)
+    assert scored.predictions.is_file() and scored.result.score("MPVPE").value > 0
+    assert work._made(sized) == scored.predictions
+    assert work._made(sized.training) == str(work.place(sized.training) / "run/last")
 
 
 def test_every_seed_is_a_training_of_its_own(small_table, tmp_path):

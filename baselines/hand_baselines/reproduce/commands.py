@@ -11,19 +11,20 @@ from hand_bench.cli import console
 
 app = App(
     name="reproduce",
-    help="Make the papers' tables again on HandSim: train, answer, score.",
+    help="Run the papers' tables and claims again on HandSim: train, answer, score, compare.",
     result_action="return_value",
     default_parameter=Parameter(negative=()),
 )
 
 
 @app.default
+@app.command(name="run")
 def reproduce(
     name: str,
     /,
     *,
-    size: str = "small",
-    seeds: int = 1,
+    size: str | None = None,
+    seeds: int | None = None,
     row: tuple[str, ...] = (),
     work: Path | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
@@ -33,23 +34,24 @@ def reproduce(
     device: str | None = None,
     json: bool = False,
 ) -> None:
-    """Make a table: what it needs is trained, answered and scored, once, and kept.
+    """Run a table or a claim: what it needs is trained, answered and scored, once, and kept.
 
     Parameters
     ----------
     name
-        Name of the table: hand-bench reproduce ls.
+        Table or claim: hand-bench reproduce ls.
     size
-        claim (minutes for each training), small, or paper.
+        claim (minutes for each training), small, or paper; default: small for tables, claim for
+        claims.
     seeds
-        How often everything is trained.
+        How often everything is trained; default: 1 for tables, 3 for claims.
     row
-        Only this row; again for more.
+        Of a table, only this row; again for more.
     work
-        Where trainings and answers are kept; an interrupted table goes on. Default: "reproduce" in
+        Where trainings and answers are kept; what was interrupted goes on. Default: "reproduce" in
         the folder of prepared datasets.
     output
-        File of the table to write: .json, and .md beside it.
+        File of the result to write: .json, and of a table beside it .md and .png.
     threads, workers
         Of training on a processor, and processes that read pictures.
     batch, device
@@ -58,17 +60,21 @@ def reproduce(
         One JSON object instead of a table.
     """
     from hand_baselines.reproduce import rendering
+    from hand_baselines.reproduce.claims import judge
+    from hand_baselines.reproduce.papers import CLAIMS
     from hand_baselines.reproduce.tables import make
     from hand_baselines.reproduce.trainings import Workshop
     from hand_baselines.reproduce.wildhands import TABLES
     from hand_bench import files
     from hand_bench.errors import BaselineError, unknown_name
 
-    if name not in TABLES:
-        raise BaselineError(unknown_name("table", name, list(TABLES)))
+    if name not in TABLES and name not in CLAIMS:
+        raise BaselineError(unknown_name("table or claim", name, [*TABLES, *CLAIMS]))
     files.require_writable(output)
     given = {"threads": threads, "workers": workers}
     machine: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    asked: dict[str, Any] = {"size": size, "seeds": seeds}
+    asked = {k: v for k, v in asked.items() if v is not None}
     with console.progress_bar() as progress:
         workshop = Workshop(
             work or files.home() / "reproduce",
@@ -78,7 +84,10 @@ def reproduce(
             progress=progress,
             say=console.note,
         )
-        made = make(TABLES[name], workshop, size=size, seeds=seeds, rows=row)
+        if name in TABLES:
+            made = make(TABLES[name], workshop, rows=row, **asked)
+        else:
+            made = judge(CLAIMS[name], workshop, **asked)
     if json:
         console.write_json(made.to_json())
     else:
@@ -90,30 +99,46 @@ def reproduce(
 
 @app.command(name="ls")
 def reproduce_ls(*, json: bool = False) -> None:
-    """List the tables, their sizes and rows.
+    """List the tables and the claims.
 
     Parameters
     ----------
     json
-        One JSON object instead of a table.
+        One JSON object instead of tables.
     """
+    from hand_baselines.reproduce.papers import CLAIMS
     from hand_baselines.reproduce.wildhands import TABLES
 
     if json:
-        console.write_json(
-            {
-                name: {
-                    "paper": f"{table.paper}, {table.table}",
-                    "title": table.title,
-                    "rows": [row.label for row in table.rows],
-                    "sizes": list(table.sizes),
-                }
-                for name, table in TABLES.items()
+        tables = {
+            name: {
+                "paper": f"{table.paper}, {table.table}",
+                "title": table.title,
+                "rows": [row.label for row in table.rows],
+                "sizes": list(table.sizes),
             }
-        )
+            for name, table in TABLES.items()
+        }
+        claims = {
+            name: {
+                "paper": f"{claim.paper}, {claim.where}",
+                "says": claim.says,
+                "predictions": [one.name for one in claim.predictions],
+                "sizes": list(claim.sizes),
+            }
+            for name, claim in CLAIMS.items()
+        }
+        console.write_json({"tables": tables, "claims": claims})
         return
-    shown = console.table("", "name", "paper", "what it shows", "rows")
+    shown = console.table("", "table", "paper", "what it shows", "rows")
     for name, table in TABLES.items():
         rows = ", ".join(row.label for row in table.rows)
         shown.add_row(name, f"{table.paper}, {table.table}", table.title, rows)
+    console.out().print(shown)
+    shown = console.table(
+        "", "claim", "paper", "what it says", "comparisons", right=("comparisons",)
+    )
+    for name, claim in CLAIMS.items():
+        where = f"{claim.paper}, {claim.where}"
+        shown.add_row(name, where, claim.says, str(len(claim.predictions)))
     console.out().print(shown)

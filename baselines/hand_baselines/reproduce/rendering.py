@@ -1,17 +1,40 @@
-"""Made tables as text: for a terminal, and as Markdown beside the JSON."""
+"""Tables and claims: for a terminal; tables as Markdown and a picture beside the JSON."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from hand_baselines.reproduce.claims import Judged
 from hand_baselines.reproduce.tables import Made
-from hand_bench import files
+from hand_bench import drawing, files
 from hand_bench.cli import console
+from hand_bench.errors import HandBenchError
+from hand_bench.results import format_value
 
 
-def show(made: Made) -> None:
-    """Print a table with its intervals and the paper's numbers, and the differences."""
+def show(made: Made | Judged) -> None:
+    """Print a table or a claim with its intervals, and what the paper has."""
+    if isinstance(made, Judged):
+        _show_claim(made)
+    else:
+        _show_table(made)
+
+
+def _show_claim(judged: Judged) -> None:
+    console.write(f"{judged.claim} ({judged.paper}, {judged.where}): {judged.says}")
+    table = console.table("", "comparison", "metric", "A", "B", "B less A", "predicted", "found")
+    for one in judged.findings:
+        found = one.effect
+        values = (format_value(value, found.unit) for value in (found.a, found.b))
+        subset = "" if found.subset == "all" else f" {found.subset}"
+        about = f"{found.metric}{subset}, {found.unit or '%'}"
+        table.add_row(one.name, about, *values, found.text(), f"B {one.predicted}", one.outcome)
+    console.out().print(table)
+    console.write(f"size {judged.size}, {_seeds(judged)}; on HandSim: {judged.verdict}")
+
+
+def _show_table(made: Made) -> None:
     console.write(f"{made.table} ({made.paper}): {made.title}; size {made.size}, {_seeds(made)}")
     columns = tuple(made.columns)
     table = console.table("", "", *columns, right=columns)
@@ -61,14 +84,59 @@ def markdown(made: Made) -> str:
     return "\n".join(lines) + "\n"
 
 
-def save(made: Made, path: Path) -> tuple[Path, Path]:
-    """Write a table as JSON and, beside it, as Markdown; return both paths."""
-    path = path.with_suffix(".json")
-    files.write_json(path, made.to_json())
-    beside = path.with_suffix(".md")
-    with files.replacing(beside) as temporary:
+def figure(made: Made) -> Any:
+    """Return a figure: a panel for each column, a dot with its interval for each row.
+
+    Raises
+    ------
+    HandBenchError
+        HB401 where matplotlib is not installed.
+    """
+    count, rows = len(made.columns), list(made.rows)
+    shown = drawing.new_figure(2.2 + 1.75 * count, 1.3 + 0.32 * len(rows))
+    panels = shown.subplots(1, count, sharey=True, squeeze=False)[0]
+    for k, (panel, label) in enumerate(zip(panels, made.columns, strict=True)):
+        unit = ""
+        for place, row in enumerate(rows):
+            cell = made.rows[row][k]
+            if cell is None:
+                continue
+            colour = drawing.LINE_COLOURS[place % len(drawing.LINE_COLOURS)]
+            unit = cell.unit
+            low, high = cell.ci95 or (cell.value, cell.value)
+            panel.plot([low, high], [place, place], color=colour, lw=2.5, solid_capstyle="round")
+            panel.plot(cell.value, place, "o", color=colour, ms=6)
+        panel.set_title(label, fontsize=9, color=drawing.INK)
+        panel.set_xlabel(unit, fontsize=8)
+        panel.set_xlim(left=0)
+        panel.set_yticks(range(len(rows)), rows, fontsize=9)
+        panel.set_ylim(len(rows) - 0.5, -0.5)
+        drawing.tidy(panel)
+    title = f"{made.title} ({made.paper}, on HandSim, size {made.size}); less is better"
+    shown.suptitle(title, x=0.01, ha="left", fontsize=9, color=drawing.INK)
+    return shown
+
+
+def save(made: Made | Judged, path: Path) -> list[Path]:
+    """Write JSON; beside a table's the same as Markdown and, with matplotlib, as a picture.
+
+    Returns
+    -------
+    list
+        What was written.
+    """
+    written = [path.with_suffix(".json"), path.with_suffix(".md")]
+    files.write_json(written[0], made.to_json())
+    if isinstance(made, Judged):
+        return written[:1]
+    with files.replacing(written[1]) as temporary:
         temporary.write_text(markdown(made), "utf-8")
-    return path, beside
+    try:
+        written.append(drawing.save(figure(made), path.with_suffix(".png")))
+    except HandBenchError as error:
+        if error.problems[0].code != "HB401":
+            raise
+    return written
 
 
 def _effect(effect: Any) -> str:
@@ -77,7 +145,7 @@ def _effect(effect: Any) -> str:
     return f"**{effect.text()}**" if effect.clear else effect.text()
 
 
-def _seeds(made: Made) -> str:
+def _seeds(made: Made | Judged) -> str:
     return "1 seed" if made.seeds == 1 else f"{made.seeds} seeds"
 
 

@@ -8,35 +8,16 @@ What the paper prints stands beside it: other data, other sizes, not to be compa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from hand_baselines.reproduce.effects import Effect, effect, seeds_add
-from hand_baselines.reproduce.trainings import Answers, Scored, Training, Workshop
+from hand_baselines.reproduce.trainings import Answers, Scored, Size, Training, Workshop
 from hand_bench.errors import BaselineError, unknown_name
 from hand_bench.reported import reported
 from hand_bench.results import format_value, rounded
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a table is made.
-
-    Attributes
-    ----------
-    preset
-        Of all models.
-    backbone
-        What they start from.
-    options
-        Of training, where they differ from the preset's.
-    """
-
-    preset: str
-    backbone: str | None
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,9 +114,7 @@ class PaperTable:
         wanted = row.training(column)
         if wanted is None:
             return None
-        options = {**wanted.options, **size.options}
-        sized = {"preset": size.preset, "backbone": size.backbone, "options": options}
-        return Answers(replace(wanted, seed=seed, **sized), column.track)
+        return size.of(Answers(wanted, column.track), seed)
 
     def printed(self, row: Row, column: Column) -> str | None:
         """Return what the paper prints there."""
@@ -254,7 +233,7 @@ def make(
         [column.label for column in table.columns],
         cells,
         _differences(table, chosen, found),
-        {run.training: _short(run) for runs in found.values() for run in runs},
+        {run.training: run.about() for runs in found.values() for run in runs},
     )
 
 
@@ -295,16 +274,3 @@ def _differences(
                 name = f"{labels[b]} less {labels[a]}"
                 made.setdefault(name, {})[column.label] = effect(*errors, *about)
     return made
-
-
-def _short(run: Scored) -> dict[str, Any]:
-    kept = ("model", "preset", "config", "parameters", "steps", "minutes", "device", "commit")
-    kept += ("precision", "initial_weights", "images_per_second")
-    about = {name: run.record[name] for name in kept if name in run.record}
-    data = run.record["data"]
-    names = [part["dataset"] for part in (data, *data.get("also", ()))]
-    return about | {
-        "data": names,
-        "samples": data["samples"],
-        "seed": run.record["options"]["seed"],
-    }

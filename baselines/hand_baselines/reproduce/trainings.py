@@ -84,7 +84,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a training answers to a track; `options` are those of the model's prediction."""
+    """What a training answers to a track.
+
+    `options` are those of the model's prediction; where one names weights or a file of predictions,
+    it may be another `Training`, or `Answers`.
+    """
 
     training: Training
     track: str
@@ -93,21 +97,82 @@ class Answers:
     @property
     def name(self) -> str:
         """What its files are called."""
-        return "-".join([self.track, *(f"{k}={v}" for k, v in sorted(self.options.items()))])
+        told = {k: _told(v) for k, v in sorted(self.options.items())}
+        return "-".join([self.track, *(f"{k}={v}" for k, v in told.items())])
 
-    def seeded(self, seed: int) -> Answers:
-        """Return the answers of the same training with another seed."""
-        return replace(self, training=replace(self.training, seed=seed))
+    def changed(self, change: Callable[[Training], Training]) -> Answers:
+        """Return the same of other trainings, those of the options among them."""
+        options = {
+            name: change(value)
+            if isinstance(value, Training)
+            else (value.changed(change) if isinstance(value, Answers) else value)
+            for name, value in self.options.items()
+        }
+        return Answers(change(self.training), self.track, options)
+
+
+def _told(value: Any) -> str:
+    """What a file's name says of an option."""
+    if isinstance(value, Training):
+        return f"{value.model}-{value.key()}"
+    return _told(value.training) if isinstance(value, Answers) else str(value)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large trainings are made.
+
+    Attributes
+    ----------
+    preset
+        Of all models.
+    backbone
+        What they start from.
+    options
+        Of training, where they differ from the preset's.
+    steps
+        By model, where they differ from the preset's.
+    """
+
+    preset: str
+    backbone: str | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, int] | None = None
+
+    def of(self, answers: Answers, seed: int = 0) -> Answers:
+        """Return answers of this size and with this seed."""
+        return answers.changed(lambda training: self.sized(training, seed))
+
+    def sized(self, training: Training, seed: int = 0) -> Training:
+        """Return a training of this size and with this seed."""
+        options = {**training.options, **self.options}
+        steps = (self.steps or {}).get(training.model)
+        if steps is not None:
+            options |= {"steps": steps}
+        backbone = training.backbone and self.backbone
+        changed = {"preset": self.preset, "options": options, "seed": seed}
+        return replace(training, backbone=backbone, **changed)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Answers that were scored: the training's name and record, the result and the errors file."""
+    """Answers that were scored: the training's name and record, the result, and the files."""
 
     training: str
     record: Mapping[str, Any]
     result: Result
+    predictions: Path
     errors: Path
+
+    def about(self) -> dict[str, Any]:
+        """Return what a table says of the training."""
+        kept = ("model", "preset", "config", "parameters", "steps", "minutes", "device", "commit")
+        kept += ("precision", "initial_weights", "images_per_second")
+        about = {name: self.record[name] for name in kept if name in self.record}
+        data = self.record["data"]
+        names = [part["dataset"] for part in (data, *data.get("also", ()))]
+        seed = self.record["options"]["seed"]
+        return about | {"data": names, "samples": data["samples"], "seed": seed}
 
 
 @dataclass(frozen=True)
@@ -171,19 +236,29 @@ class Workshop:
         weights, place = self.weights(answers.training), self.place(answers.training)
         track = find_track(answers.track)
         sha256 = open_annotations(track, None).sha256
-        result, errors = place / f"{answers.name}.json", place / f"{answers.name}.errors.parquet"
+        result, preds, errors = (
+            place / f"{answers.name}{ending}" for ending in (".json", ".parquet", ".errors.parquet")
+        )
         if result.is_file() and errors.is_file():
             found = Result.load(result)
             if found.annotations.get("sha256") == sha256:
-                return Scored(place.name, self._record(place), found, errors)
-        preds = place / f"{answers.name}.parquet"
+                return Scored(place.name, self._record(place), found, preds, errors)
         self.say(f"answering {answers.name}: {place.name}")
         loaded = replace(load_weights(weights), name=place.name)
         fed = {"batch": self.batch, "device": self.device, "workers": self._workers}
-        predict(loaded, track, preds, progress=self.progress, **fed, **answers.options)
+        given = {name: self._made(value) for name, value in answers.options.items()}
+        predict(loaded, track, preds, progress=self.progress, **fed, **given)
         found = score(preds, track, errors=errors)
         found.save(result)
-        return Scored(place.name, self._record(place), found, errors)
+        return Scored(place.name, self._record(place), found, preds, errors)
+
+    def _made(self, value: Any) -> Any:
+        """Return what an option names: a folder of weights, a file of predictions, or itself."""
+        if isinstance(value, Training):
+            return str(self.weights(value))
+        if isinstance(value, Answers):
+            return self.scored(value).predictions
+        return value
 
     @property
     def _workers(self) -> int:

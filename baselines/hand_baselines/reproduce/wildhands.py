@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hand_baselines.reproduce.tables import Column, PaperTable, Row, Size
+from hand_baselines.reproduce.sizes import SIZES
+from hand_baselines.reproduce.tables import Column, PaperTable, Row
 from hand_baselines.reproduce.trainings import Training
 
 PAPER = "Prakash et al. 2024"
@@ -31,11 +32,6 @@ COLUMNS = (
     ),
     Column("Epic-HandKps L2 Error", "Epic L2", EPIC, "L2 error 2D", "wildhands", "L2 error 2D"),
 )
-SIZES = {
-    "claim": Size("small", "backbone-small", {"precision": "bf16", "steps": 600}),
-    "small": Size("small", "backbone-small", {"precision": "bf16"}),
-    "paper": Size("paper", "timm/resnet50.tv_in1k"),
-}
 NOTES = (
     "Trained on HandSim's look-alikes of ARCTIC and AssemblyHands (3D) and of Epic-HandKps and "
     "Ego4D (masks and grasps; the paper's D has EPIC's alone); never on the dataset of the column. "

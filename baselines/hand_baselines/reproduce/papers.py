@@ -1,0 +1,259 @@
+"""The claims of the founding papers as values (see `claims`).
+
+Sources: Moon et al., InterHand2.6M, ECCV 2020; Ohkawa et al., AssemblyHands, CVPR 2023; Wen et al.,
+HTT, CVPR 2023; Prakash et al., WildHands, ECCV 2024; tables and numbers as in facts/*.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hand_baselines.reproduce.claims import Claim, Prediction
+from hand_baselines.reproduce.sizes import SIZES
+from hand_baselines.reproduce.tables import PaperTable
+from hand_baselines.reproduce.trainings import Answers, Training
+from hand_baselines.reproduce.wildhands import TABLES
+
+INTERHAND, H2O, ACTIONS = "handsim-interhand26m", "handsim-h2o-pose", "handsim-h2o-action"
+RIG, DESKTOP = "handsim-assemblyhands-annotation", "handsim-desktop-activities"
+
+PAPERS = {
+    "IH": "Moon et al. 2020",
+    "AH": "Ohkawa et al. 2023",
+    "HT": "Wen et al. 2023",
+    "WH": "Prakash et al. 2024",
+}
+
+
+def _claim(
+    name: str, where: str, says: str, *predictions: Prediction, notes: str = "", paper: str = ""
+) -> Claim:
+    paper = paper or PAPERS[name.partition("-")[0]]
+    return Claim(name, paper, where, says, predictions, SIZES, notes)
+
+
+# InterHand2.6M ----------------------------------------------------------------------------------
+
+
+def _internet(options: Mapping[str, Any] | None = None, **changes: Any) -> Answers:
+    return Answers(Training("internet", (INTERHAND,), **changes), INTERHAND, options or {})
+
+
+_ROOTNET = Training("rootnet", (INTERHAND,))
+_LABELS = {kind: _internet(annotators=(kind,)) for kind in ("human", "machine")}
+
+
+# AssemblyHands ----------------------------------------------------------------------------------
+
+
+def _rounds(track: str) -> list[Answers]:
+    """2D + Triangulation, R1, R2, R3."""
+    lifted = Answers(Training("keypoints2d", (RIG,)), track)
+    network = Training("mvexonet", (RIG,))
+    return [lifted, *(Answers(network, track, {"rounds": k}) for k in (1, 2, 3))]
+
+
+_NAMES = ("2D + Triangulation", "R1", "R2", "R3")
+
+
+def _chain(track: str) -> list[Prediction]:
+    made = _rounds(track)
+    return [
+        Prediction(f"{_NAMES[k + 1]} against {_NAMES[k]}", made[k], made[k + 1], "MPJPE")
+        for k in range(3)
+    ]
+
+
+# HTT --------------------------------------------------------------------------------------------
+
+
+def _htt(track: str, *config: str) -> Answers:
+    return Answers(Training("htt", (H2O,), config=config), track)
+
+
+# WildHands --------------------------------------------------------------------------------------
+
+
+def _pairs(table: PaperTable, *pairs: tuple[str, str], only: str = "") -> list[Prediction]:
+    """Every column of a table for rows (A, B); `only` those whose metric it is."""
+    made = []
+    for a, b in pairs:
+        for column in table.columns:
+            trained = table.row(a).training(column), table.row(b).training(column)
+            if None in trained or only not in ("", column.metric):
+                continue
+            answers = [Answers(one, column.track) for one in trained if one is not None]
+            name = f"{table.row(b).label} against {table.row(a).label}, {column.label}"
+            made.append(Prediction(name, *answers, column.compared))
+    return made
+
+
+_T = [TABLES[f"wildhands-table{k}"] for k in range(1, 7)]
+
+CLAIMS: dict[str, Claim] = {
+    claim.name: claim
+    for claim in (
+        _claim(
+            "IH-1",
+            "Table 3",
+            "Training with interacting hands cuts IH MPJPE from 51.19 to 16.02 mm and does not hurt"
+            " SH (13.08 to 12.16).",
+            Prediction(
+                "all against single hands alone, IH",
+                _internet(hands="single"),
+                _internet(),
+                "MPJPE",
+                "IH",
+            ),
+            Prediction(
+                "all against single hands alone, SH",
+                _internet(hands="single"),
+                _internet(),
+                "MPJPE",
+                "SH",
+                "no worse",
+            ),
+        ),
+        _claim(
+            "IH-2",
+            "Section 6.2",
+            "The relative depth of the left wrist gives an MRRPE of 32.57 mm, two absolute depths"
+            " 92.14.",
+            Prediction(
+                "relative against two absolute depths",
+                _internet({"root_depth": _ROOTNET, "left_root": "absolute"}),
+                _internet({"root_depth": _ROOTNET}),
+                "MRRPE",
+            ),
+        ),
+        _claim(
+            "IH-4",
+            "Table 4",
+            "Human and machine annotation together (12.16, 16.02 mm on SH, IH) beat human (12.58,"
+            " 17.16) and machine annotation (12.43, 17.79).",
+            *(
+                Prediction(f"both against {kind}", one, _internet(), "MPJPE")
+                for kind, one in _LABELS.items()
+            ),
+        ),
+        _claim(
+            "AH-1",
+            "Table 2",
+            "2D + Triangulation 7.97 mm, R1 5.42, R2 4.30, R3 4.20.",
+            *_chain(RIG),
+        ),
+        _claim(
+            "AH-2",
+            "Table 3",
+            "On a rig never seen: 2D + Triangulation 49.21 mm, R1 21.20, R2 14.57, R3 13.38.",
+            *_chain(DESKTOP),
+        ),
+        _claim(
+            "HT-1",
+            "Table 4",
+            "In camera space windows of 16 frames beat single frames and windows of 128.",
+            *(
+                Prediction(
+                    f"t = 16 against t = {window}",
+                    _htt(H2O, f"window={window}"),
+                    _htt(H2O, "window=16"),
+                    "MEPE",
+                )
+                for window in (1, 128)
+            ),
+        ),
+        _claim(
+            "HT-2",
+            "Table 5",
+            "Actions are told better from longer clips.",
+            *(
+                Prediction(
+                    f"T = 128 against T = {length}",
+                    _htt(ACTIONS, "window=16", f"clip={length}"),
+                    _htt(ACTIONS, "window=16", "clip=128"),
+                    "accuracy",
+                )
+                for length in (16, 32, 64)
+            ),
+        ),
+        _claim(
+            "HT-3",
+            "Table 5",
+            "The cascade tells actions better than two parallel blocks.",
+            Prediction(
+                "cascade against parallel",
+                _htt(ACTIONS, "cascade=false"),
+                _htt(ACTIONS, "cascade=true"),
+                "accuracy",
+            ),
+        ),
+        _claim(
+            "HT-4",
+            "Table 5",
+            "The action block does best with features, poses and objects together.",
+            *(
+                Prediction(
+                    f"all against {told}",
+                    _htt(ACTIONS, f"action_inputs={told}"),
+                    _htt(ACTIONS, "action_inputs=feature,pose,object"),
+                    "accuracy",
+                )
+                for told in ("feature", "pose", "object")
+            ),
+        ),
+        _claim(
+            "WH-1",
+            "Table 1",
+            "Crops beat full images: HandNet has an MPJPE of 38.06, 109.88 and 89.72 mm on H2O,"
+            " AssemblyHands and Ego-Exo4D, ArcticNet-SF 83.84, 110.76 and 114.24.",
+            *_pairs(_T[0], ("ArcticNet-SF", "HandNet"), only="MPJPE"),
+        ),
+        _claim(
+            "WH-2",
+            "Table 1",
+            "KPE halves the MRRPE on cameras never seen: 49.49 instead of 141.06 mm on H2O, 164.90"
+            " instead of 317.49 on AssemblyHands.",
+            *_pairs(_T[0], ("HandNet", "WildHands"), only="MRRPE"),
+        ),
+        _claim(
+            "WH-3",
+            "Table 2",
+            "KPE helps transformers too, in every column.",
+            *_pairs(_T[1], *_T[1].pairs),
+        ),
+        _claim(
+            "WH-4",
+            "Table 3",
+            "Masks and grasps of pictures without 3D labels improve zero-shot poses, masks more.",
+            *_pairs(
+                _T[2],
+                *(
+                    (a, b)
+                    for a, b in _T[2].pairs
+                    if b in ("+ EPIC grasp + EPIC mask", "+ Ego4D grasp + Ego4D mask")
+                ),
+                ("+ EPIC grasp", "+ EPIC mask"),
+                ("+ Ego4D grasp", "+ Ego4D mask"),
+            ),
+        ),
+        _claim(
+            "WH-5",
+            "Table 4",
+            "KPE beats CamConv, perspective correction and perspective crop layers in MRRPE.",
+            *_pairs(_T[3], *_T[3].pairs, only="MRRPE"),
+        ),
+        _claim(
+            "WH-6",
+            "Table 5",
+            "Sparse KPE is the best variant.",
+            *_pairs(_T[4], *_T[4].pairs),
+        ),
+        _claim(
+            "WH-7",
+            "Table 6",
+            "More training sets are better.",
+            *_pairs(_T[5], *_T[5].pairs),
+        ),
+    )
+}
