@@ -25,10 +25,13 @@ SHOWN = (
     ("official", "MRRPE"),
     ("official", "handedness accuracy"),
     ("toolkit", "MPJPE"),
+    ("wildhands", "MPJPE"),
     ("wildhands", "MRRPE"),
+    ("wildhands", "L2 error 2D"),
     ("recommended", "AUC(0-50)"),
     ("recommended", "MPJPE"),
     ("recommended", "PA-MPJPE"),
+    ("recommended", "MRRPE"),
     ("recommended", "hand AP"),
     ("recommended", "hand recall"),
     ("recommended", "accuracy"),
@@ -97,7 +100,7 @@ def card(
         "| | |",
         "|---|---|",
         f"| model, preset | {record['model']}, `{record['preset']}` |",
-        f"| parameters | {record['parameters']:,}; {size / 2**20:.1f} MiB in half precision |",
+        f"| parameters | {record['parameters']:,}; {_stored(record, size)} |",
         f"| training data | {data['dataset']}, {data['split']}, {data['samples']:,} {sample}s "
         f"({data.get('release', 'unknown release')}) |",
         f"| annotations | sha256 `{data['sha256'][:16]}...` |",
@@ -124,6 +127,13 @@ def card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _stored(record: Mapping[str, Any], size: int) -> str:
+    """Say how large the file is and, by how many bytes each number has, how it is stored."""
+    half = size / record["parameters"] > 1.5
+    how = "in half precision" if half else "as bytes with a factor for each channel"
+    return f"{size / 2**20:.1f} MiB {how}"
 
 
 def _tables(

@@ -37,6 +37,8 @@ class Looking:
         How often a MVExoNet looks: 3 rounds are R3.
     triangulation
         Whether joints come from the views that agree (ransac), or from all by their confidence.
+    views
+        2D + Triangulation: in how many views each hand is looked at, drawn for each; default: all.
     poses
         For models of clips: predictions of a pose track of the same data; default: the truth.
     meshes
@@ -56,6 +58,7 @@ class Looking:
     start: str | None = None
     rounds: int | None = None
     triangulation: Literal["ransac", "algebraic"] | None = None
+    views: int | None = None
     poses: Path | None = None
     meshes: bool | None = None
     boxes: str | None = None

@@ -212,6 +212,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--start", help="weights of the 2D network that a mvexonet starts from")
     parser.add_argument("--rounds", type=int, help="how often a mvexonet looks")
     parser.add_argument("--triangulation", choices=("ransac", "algebraic"))
+    parser.add_argument("--views", type=int, help="how many views a keypoints2d looks at")
     parser.add_argument("--poses", type=Path, help="predictions that clips are answered from")
     parser.add_argument("--meshes", action="store_true", default=None, help="MANO parameters too")
     parser.add_argument("--boxes", help="file of boxes of hands, or weights of a detector")

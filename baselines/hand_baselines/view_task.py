@@ -160,6 +160,8 @@ class ViewAnswers:
         How many are found at once.
     workers
         Processes that read pictures.
+    some
+        Whether not all views are looked at.
     """
 
     find: Finder
@@ -168,12 +170,14 @@ class ViewAnswers:
     pictures: Pictures
     hands: int = 4
     workers: int = 0
+    some: bool = False
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
         """What the predictions declare: how many views, and that boxes are the table's."""
         count = len(set(self.views.column("camera").to_pylist()))
-        return (f"views:exo{count}" if count in _RIGS else "views:some", "boxes:gt")
+        whole = count in _RIGS and not self.some
+        return (f"views:exo{count}" if whole else "views:some", "boxes:gt")
 
     def columns(
         self, rows: AnnotationBatch, seen: Callable[[int], None] | None = None

@@ -370,6 +370,11 @@ def test_a_perfect_2d_network_gives_the_joints_back(hands):
         found = Triangulator(Detector(Exact(), cut, torch.device("cpu")), method)(hands)
         assert np.abs(np.stack([one.joints for one in found]) - truth).max() < 0.2
         assert all((one.views == 5).all() and one.error.max() < 0.05 for one in found)
+    some = Triangulator(Detector(Exact(), cut, torch.device("cpu")), views=3)
+    found, again = some(hands), some(hands)
+    for one, other, joints in zip(found, again, truth, strict=True):
+        assert (one.views == 3).all() and np.abs(one.joints - joints).max() < 0.2
+        assert np.array_equal(one.joints, other.joints)  # the same views are drawn
 
 
 def test_hands_that_one_view_sees_are_not_answered(hands):
@@ -434,6 +439,18 @@ def test_train_predict_and_score_from_end_to_end(view_world, tmp_path):
         predict(loaded, world.TRACK, preds, start=str(out / "last"))
     with pytest.raises(BaselineError, match="at least one is needed"):
         predict(loaded, world.TRACK, preds, rounds=0)
+
+
+def test_fewer_than_two_views_are_refused_and_some_are_declared(view_world, tmp_path):
+    from hand_baselines.keypoints2d.predict import answers
+    from hand_baselines.weights import Loaded
+
+    model = find_model("keypoints2d")
+    loaded = Loaded("", model, "tiny", KeypointNet(TINY_2D), {}, "")
+    opened = open_annotations(find_track("handsim-assemblyhands-annotation"))
+    with pytest.raises(BaselineError, match="HB302 --views"):
+        answers(loaded, opened, views=1)
+    assert answers(loaded, opened, views=2).inputs == ("views:some", "boxes:gt")
 
 
 def test_tracks_of_single_pictures_are_refused(view_world, tmp_path):

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,9 +27,10 @@ from hand_baselines.triangulation import (
     triangulate,
     undistort,
 )
-from hand_baselines.view_task import Asked, Found, ViewAnswers, cut_of, nothing, view_answers
+from hand_baselines.view_task import LEAST, Asked, Found, ViewAnswers, cut_of, nothing, view_answers
 from hand_baselines.weights import Loaded
 from hand_bench.annotations import Annotations
+from hand_bench.errors import BaselineError, Problem
 
 #: "ransac": the views that agree; "algebraic": all views, weighed by their confidence.
 Method = Literal["ransac", "algebraic"]
@@ -111,13 +113,22 @@ def measured(joints: np.ndarray, used: np.ndarray, points: Points, P: np.ndarray
 
 @dataclass(frozen=True)
 class Triangulator:
-    """Finds hands by their points in every view."""
+    """Finds hands by their points in every view.
+
+    Attributes
+    ----------
+    views
+        In how many views each hand is looked at, drawn of those that have a box of it; None: all.
+    """
 
     detector: Detector
     method: Method = "ransac"
+    views: int | None = None
 
     def __call__(self, hands: Sequence[Asked]) -> list[Found]:
         """Return every hand; one that too few views see is NaN."""
+        if self.views is not None:
+            hands = [_drawn(hand, self.views) for hand in hands]
         seen = [hand for hand in hands if hand.seen]
         points = iter(self.detector(seen) if seen else ())
         return [
@@ -126,18 +137,40 @@ class Triangulator:
         ]
 
 
+def _drawn(hand: Asked, count: int) -> Asked:
+    """Keep the boxes of so many views; which ones follows from the boxes alone."""
+    known = np.flatnonzero(np.isfinite(hand.boxes).all(axis=1))
+    rng = np.random.default_rng(zlib.crc32(hand.boxes.tobytes()))
+    kept = rng.permutation(known)[:count]
+    boxes = np.full_like(hand.boxes, np.nan)
+    boxes[kept] = hand.boxes[kept]
+    return hand._replace(boxes=boxes)
+
+
 def answers(
     loaded: Loaded,
     opened: Annotations,
     images: str | Path | None = None,
     *,
     triangulation: Method = "ransac",
+    views: int | None = None,
     device: str | None = None,
     **fed: Any,
 ) -> ViewAnswers:
-    """Make weights ready for a table (see `view_task.view_answers`)."""
-    find = Triangulator(Detector.of(loaded, device), triangulation)
-    return view_answers(find, {"triangulation": triangulation}, opened, images, **fed)
+    """Make weights ready for a table (see `view_task.view_answers`).
+
+    Raises
+    ------
+    BaselineError
+        HB302 for fewer than two views.
+    """
+    if views is not None and views < LEAST:
+        what = f"{views} view triangulates nothing."
+        raise BaselineError(Problem("HB302", "--views", what, fix=f"{LEAST} or more."))
+    find = Triangulator(Detector.of(loaded, device), triangulation, views)
+    origin = {"triangulation": triangulation, "views": views}
+    made = view_answers(find, origin, opened, images, **fed)
+    return made if views is None else replace(made, some=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -41,5 +41,12 @@ def example(config: Any, count: int) -> tuple[Views]:
 
 
 KEYPOINTS = Task(
-    training_set, answers, fits, READ, fed, ("triangulation",), example=example, sample="hand"
+    training_set,
+    answers,
+    fits,
+    READ,
+    fed,
+    ("triangulation", "views"),
+    example=example,
+    sample="hand",
 )
