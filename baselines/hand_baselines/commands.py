@@ -483,6 +483,30 @@ def baselines_ship(
     console.write(str(folder))
 
 
+@app.command(name="table")
+def baselines_table(*, write: tuple[Path, ...] = (), measure: bool = False) -> None:
+    """Print the table of the repository's weights: scores, floors, sizes and speed.
+
+    Parameters
+    ----------
+    write
+        Text to put the table into, between <!-- baselines --> and <!-- /baselines -->; again for
+        more.
+    measure
+        Measure the speed of the networks here, and keep it beside the weights.
+    """
+    from hand_baselines import overview
+
+    if measure:
+        console.note(str(overview.measure_speed()))
+    text = overview.table()
+    for path in write:
+        overview.put(path, "baselines", text)
+        console.note(str(path))
+    if not write:
+        console.write(text)
+
+
 @app.command(name="bench")
 def baselines_bench(
     name: str,

@@ -142,3 +142,33 @@ def reproduce_ls(*, json: bool = False) -> None:
         where = f"{claim.paper}, {claim.where}"
         shown.add_row(name, where, claim.says, str(len(claim.predictions)))
     console.out().print(shown)
+
+
+@app.command(name="report")
+def reproduce_report(
+    folder: Path | None = None, /, *, write: tuple[Path, ...] = (), json: bool = False
+) -> None:
+    """Print the table of claims from the files of their results.
+
+    Parameters
+    ----------
+    folder
+        With CLAIM.json as `run -o` writes them; default: those of the repository.
+    write
+        Text to put the table into, between <!-- claims --> and <!-- /claims -->; again for more.
+    json
+        The results as one JSON object.
+    """
+    from hand_baselines.overview import put
+    from hand_baselines.reproduce import reporting
+
+    folder = folder or reporting.RESULTS
+    if json:
+        console.write_json(reporting.read(folder))
+        return
+    text = reporting.table(folder)
+    for path in write:
+        put(path, "claims", text)
+        console.note(str(path))
+    if not write:
+        console.write(text)
