@@ -70,9 +70,17 @@ def test_claims_that_did_not_run_say_so(tmp_path):
 
 def test_a_claims_result_becomes_its_row(tmp_path, capsys):
     effect = {
-        **{"metric": "MRRPE", "subset": "all", "a": 92.0, "b": 32.0, "difference": -60.0},
-        **{"unit": "mm", "higher_is_better": False, "ci95": [-70.0, -50.0]},
-        **{"seeds": [-59.0, -61.0], "clusters": 9, "n": 100},
+        "metric": "MRRPE",
+        "subset": "all",
+        "a": 92.0,
+        "b": 32.0,
+        "difference": -60.0,
+        "unit": "mm",
+        "higher_is_better": False,
+        "ci95": [-70.0, -50.0],
+        "seeds": [-59.0, -61.0],
+        "clusters": 9,
+        "n": 100,
     }
     made = {"verdict": "consistent", "size": "claim", "seeds": 2}
     made["findings"] = [{"name": "relative against absolute", "effect": effect}]
