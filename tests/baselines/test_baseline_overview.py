@@ -53,6 +53,12 @@ def test_speed_is_measured_once_for_each_model_and_shown(tmp_path):
     assert f"{made['models']['rootnet']['ms']:.1f} |" in overview.table(tmp_path)
 
 
+def test_the_readme_is_in_step_with_the_files():
+    text = (weights.SHIPPED.parents[1] / "README.md").read_text("utf-8")
+    for name, table in (("baselines", overview.table()), ("claims", reporting.table())):
+        assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in text, f"write {name} again"
+
+
 def test_a_text_keeps_all_but_what_is_between_its_comments(tmp_path):
     path = tmp_path / "README.md"
     path.write_text("# A\n<!-- claims -->\nold\n<!-- /claims -->\nrest\n", "utf-8")
