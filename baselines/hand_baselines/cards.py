@@ -101,7 +101,7 @@ def card(
         "|---|---|",
         f"| model, preset | {record['model']}, `{record['preset']}` |",
         f"| parameters | {record['parameters']:,}; {_stored(record, size)} |",
-        f"| training data | {data['dataset']}, {data['split']}, {data['samples']:,} {sample}s "
+        f"| training data | {_tables_of(data)}, {data['samples']:,} {sample}s "
         f"({data.get('release', 'unknown release')}) |",
         f"| annotations | sha256 `{data['sha256'][:16]}...` |",
         f"| device | {_device(record)}, precision {record['precision']} |",
@@ -374,7 +374,13 @@ def _sample(record: Mapping[str, Any]) -> str:
 
 def _procedural(data: Mapping[str, Any], sample: str) -> str:
     what = f"{'procedural ' if _is_published(str(data['dataset'])) else ''}{sample}s"
-    return f"{data['samples']:,} {what} of {data['dataset']} ({data['split']})"
+    return f"{data['samples']:,} {what} of {_tables_of(data)}"
+
+
+def _tables_of(data: Mapping[str, Any]) -> str:
+    """Name every table that was trained on."""
+    parts = [f"{part['dataset']} ({part['split']})" for part in (data, *data.get("also", ()))]
+    return ", ".join(parts)
 
 
 def _pose_loss(record: Mapping[str, Any]) -> str:
