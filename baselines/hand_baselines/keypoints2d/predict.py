@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from hand_baselines.crops import apply, invert
-from hand_baselines.instants import Cut, Instant, stack, views_of
+from hand_baselines.instants import LEAST, Cut, Instant, stack, views_of
 from hand_baselines.resnet import channels_last
 from hand_baselines.triangulation import (
     mean_errors,
@@ -27,7 +27,7 @@ from hand_baselines.triangulation import (
     triangulate,
     undistort,
 )
-from hand_baselines.view_task import LEAST, Asked, Found, ViewAnswers, cut_of, nothing, view_answers
+from hand_baselines.view_task import Asked, Found, ViewAnswers, cut_of, nothing, view_answers
 from hand_baselines.weights import Loaded
 from hand_bench.annotations import Annotations
 from hand_bench.errors import BaselineError, Problem

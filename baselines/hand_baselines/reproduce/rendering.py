@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hand_baselines.reproduce.claims import Judged
+from hand_baselines.reproduce.effects import Effect
 from hand_baselines.reproduce.tables import Made
 from hand_bench import drawing, files
 from hand_bench.cli import console
@@ -39,16 +40,31 @@ def _show_table(made: Made) -> None:
     columns = tuple(made.columns)
     table = console.table("", "", *columns, right=columns)
     for label, cells in made.rows.items():
-        table.add_row(label, *(cell.text() if cell else "-" for cell in cells))
+        shown = (_short(cell.value, cell.unit, cell.ci95) if cell else "-" for cell in cells)
+        table.add_row(label, *shown)
         if any(cell and cell.printed for cell in cells):
             table.add_row("  the paper's", *((cell and cell.printed) or "-" for cell in cells))
     console.out().print(table)
     if made.differences:
         table = console.table("", "less is better", *columns, right=columns)
         for name, effects in made.differences.items():
-            shown = [effects[c].text() if c in effects else "-" for c in columns]
+            shown = [_difference(effects.get(c)) for c in columns]
             table.add_row(name, *shown)
         console.out().print(table)
+    console.write("plus or minus: half of the 95 % interval; *: the interval excludes zero")
+
+
+def _short(value: float, unit: str, ci95: tuple[float, float] | None, sign: str = "") -> str:
+    factor = 1.0 if unit else 100.0
+    text = f"{factor * value:{sign}.2f}"
+    return text if ci95 is None else f"{text} ±{factor * (ci95[1] - ci95[0]) / 2:.2f}"
+
+
+def _difference(effect: Effect | None) -> str:
+    if effect is None:
+        return "-"
+    text = _short(effect.difference, effect.unit, effect.ci95, "+")
+    return f"{text} {'*' if effect.clear else ' '}"
 
 
 def markdown(made: Made) -> str:
@@ -139,7 +155,7 @@ def save(made: Made | Judged, path: Path) -> list[Path]:
     return written
 
 
-def _effect(effect: Any) -> str:
+def _effect(effect: Effect | None) -> str:
     if effect is None:
         return "-"
     return f"**{effect.text()}**" if effect.clear else effect.text()
