@@ -82,8 +82,8 @@ class Cell:
         The number in `unit`; None where there is none, and `note` says why. Of a reported row whose
         paper has an error in print: the corrected one.
     text
-        As printed: two decimals, percent for shares (`hand_bench.results.format_value`); of reported
-        rows the digits that the paper prints, "n/a" where there is no value.
+        As printed: two decimals, percent for shares (`hand_bench.results.format_value`); of
+        reported rows the digits that the paper prints, "n/a" where there is no value.
     unit
         "mm", "px", "m/s²", "" (a share). Of reported rows already the unit of the column.
     ci95
