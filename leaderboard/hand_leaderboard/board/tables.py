@@ -54,6 +54,8 @@ class Column:
         Whether the table is ordered by it: exactly one column of a table that has columns.
     track
         Of suites: the track that the number is from. "" where it is the table's.
+    only_reported
+        Whether only papers print it, so that scored rows never have it.
     """
 
     key: str
@@ -65,6 +67,7 @@ class Column:
     higher_is_better: bool
     primary: bool = False
     track: str = ""
+    only_reported: bool = False
 
     @property
     def shown_unit(self) -> str:
@@ -83,7 +86,7 @@ class Cell:
         paper has an error in print: the corrected one.
     text
         As printed: two decimals, percent for shares (`hand_bench.results.format_value`); of
-        reported rows the digits that the paper prints, "n/a" where there is no value.
+        reported rows as many digits as the paper prints. "n/a" where there is no value.
     unit
         "mm", "px", "m/s²", "" (a share). Of reported rows already the unit of the column.
     ci95
