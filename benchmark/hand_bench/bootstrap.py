@@ -86,9 +86,7 @@ def paired_interval(
     return interval(reduce(counts @ sums, counts @ weights))
 
 
-def sign_flips(
-    clusters: int, resamples: int, seed: int
-) -> Float[np.ndarray, "resamples clusters"]:
+def sign_flips(clusters: int, resamples: int, seed: int) -> Float[np.ndarray, "resamples clusters"]:
     """Return the random signs, 1 or -1, that each cluster's sum is given (seeded)."""
     rng = np.random.default_rng([seed, clusters, 1])
     return rng.integers(0, 2, (resamples, clusters)) * 2.0 - 1.0

@@ -26,7 +26,7 @@ def reported_by_protocol(track: str) -> dict[str, list[Reported]]:
 def reported_rows(
     track: Track, numbers: Sequence[Reported], columns: Sequence[Column]
 ) -> tuple[Row, ...]:
-    """Make the rows of one protocol, the best by the primary column first.
+    """Make the rows of one protocol, the best by the first column first, rows without it last.
 
     A paper's row becomes several where its columns differ in training data or inputs, or print the
     same number twice.
@@ -40,20 +40,25 @@ def reported_rows(
         groups.setdefault(key, {})[own] = r
     units = {column.key: column.unit for column in columns}
     slugs = unique(
-        slug(f"{r.paper} {r.table} {r.row}") for r in (next(iter(g.values())) for g in groups.values())
+        slug(f"{r.paper} {r.table} {r.row}")
+        for r in (next(iter(g.values())) for g in groups.values())
     )
     rows = [
         _row(track, name, group, units) for name, group in zip(slugs, groups.values(), strict=True)
     ]
-    primary = next((c for c in columns if c.primary), None)
-    return tuple(sorted(rows, key=lambda row: _order(row, primary)))
+    return tuple(sorted(rows, key=lambda row: _order(row, columns)))
 
 
-def _order(row: Row, primary: Column | None) -> tuple[bool, float]:
-    cell = row.cells.get(primary.key) if primary else None
-    if cell is None or cell.value is None or primary is None:
-        return True, 0.0
-    return False, -cell.value if primary.higher_is_better else cell.value
+def _order(row: Row, columns: Sequence[Column]) -> list[tuple[bool, float]]:
+    """Best first by the primary column, among rows without that number by the next, and so on."""
+    key = []
+    for column in columns:
+        cell = row.cells.get(column.key)
+        if cell is None or cell.value is None:
+            key.append((True, 0.0))
+        else:
+            key.append((False, -cell.value if column.higher_is_better else cell.value))
+    return key
 
 
 def _row(track: Track, name: str, group: Mapping[str, Reported], units: Mapping[str, str]) -> Row:

@@ -108,6 +108,7 @@ def scored_row(submission: Submission, protocol: str, keys: set[str]) -> Row:
         submission=submission.slug,
         cells={key: cell for key, cell in cells.items() if key in keys},
         authors=meta.people,
+        author_list=meta.authors,
         date=meta.date,
         paper=Paper(paper.title, paper.url, paper.bibtex) if paper else None,
         code=meta.code,
@@ -169,6 +170,7 @@ def verdict_of(submission: Submission) -> tuple[str, str]:
 def _group(track: Track, rows: Sequence[Row], primary: Column, parts: Parts | None) -> Group:
     """Rank the rows of one group."""
     ranked = [row for row in rows if not row.note and _value(row, primary) is not None]
+    slugs = {row.slug for row in ranked}
     paired, others = (ranked, []) if parts is None else _paired(ranked, parts)
     places, method = _standings(paired, primary, parts)
     done = [
@@ -177,7 +179,8 @@ def _group(track: Track, rows: Sequence[Row], primary: Column, parts: Parts | No
     ]
     done.sort(key=lambda row: (row.rank, row.slug))
     lacking = f"has no {primary.label}: listed, not ranked"
-    listed = [row if row.note else replace(row, note=lacking) for row in rows if row not in ranked]
+    listed = [row if row.note else replace(row, note=lacking) for row in rows]
+    listed = [row for row in listed if row.slug not in slugs]
     listed.sort(key=lambda row: row.slug)
     inputs = rows[0].inputs
     return Group(
@@ -205,7 +208,8 @@ def _paired(rows: Sequence[Row], parts: Parts) -> tuple[list[Row], list[Row]]:
     most = max(sorted(set(names)), key=names.count)
     paired = [row for row in rows if (p := known[row.slug]) is not None and p.clusters == most]
     note = "its sums are of other clusters than those of most: listed, not ranked"
-    others = [replace(row, note=note) for row in rows if row not in paired]
+    slugs = {row.slug for row in paired}
+    others = [replace(row, note=note) for row in rows if row.slug not in slugs]
     return paired, sorted(others, key=lambda row: row.slug)
 
 

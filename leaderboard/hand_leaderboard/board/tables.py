@@ -180,7 +180,9 @@ class Row:
     source
         Of reported rows where it stands: "Moon et al. 2020, Table 3, row SH+IH (ours)". Else "".
     authors
-        Authors or team; of reported rows the paper's short name.
+        Authors or team in one line; of reported rows the paper's short name.
+    author_list
+        Authors one by one; () of teams and papers.
     date
         "2025-11-30" of submissions, "2020" of papers, "" where unknown.
     paper, code
@@ -228,6 +230,7 @@ class Row:
     submission: str = ""
     source: str = ""
     authors: str = ""
+    author_list: tuple[str, ...] = ()
     date: str = ""
     paper: Paper | None = None
     code: str = ""
@@ -305,7 +308,7 @@ class Table:
         with most rows.
     reported
         What papers print under this protocol, the best by the primary column first, rows without
-        that number last. Unranked.
+        that number by the next column, and so on. Unranked.
     procedural
         Whether the data is made by a procedure (HandSim): never shown among real data.
     suite
