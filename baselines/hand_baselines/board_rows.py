@@ -12,7 +12,7 @@ import datetime
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,11 @@ def _write_floor(row: BoardRow, path: Path) -> tuple[tuple[str, ...], dict[str, 
         if set(wanted) & set(track.inputs.get(name, ()))
     )
     columns = dict(floor_answers(track, [row.name])[row.name])
-    declared = declaration(track, inputs, f"floor {row.name}")
+    # A floor's joints are those of the annotations that it was fitted to.
+    declared = replace(
+        declaration(track, inputs, f"floor {row.name}"),
+        joint_set="" if track.kind == "action" else track.joint_set,
+    )
     table = clips_table if track.kind == "action" else predictions_table
     write_table(path, table(columns.pop("sample_id"), **columns, declared=declared))
     fitted = fitted_to(track)
@@ -237,8 +241,12 @@ def _training(record: Mapping[str, Any]) -> list[str]:
 
 
 def _every_input(track: Track, declared: tuple[str, ...]) -> list[str]:
-    """Return a value for every input of a track: what is not declared was not used."""
-    given = dict(item.split(":", 1) for item in declared)
+    """Return a value for every input of a track: what is not declared was not used.
+
+    Intrinsics are the exception: hands are lifted and placed with them, whoever declares it or not.
+    """
+    given = {"K": track.inputs["K"][0]} if "K" in track.inputs else {}
+    given |= dict(item.split(":", 1) for item in declared)
     out = []
     for name, values in track.inputs.items():
         unused = next((v for v in _NOT_USED if v in values), values[0])
