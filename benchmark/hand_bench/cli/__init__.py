@@ -70,6 +70,7 @@ OUTER: dict[str, tuple[str, str]] = {
     "annotate": ("baselines", "Label hands in 3D from calibrated views, and measure how well."),
     "verbs": ("baselines", "Score hand poses by the verbs that a classifier finds in them."),
     "reproduce": ("baselines", "Make the papers' tables again on HandSim."),
+    "leaderboard": ("leaderboard", "The board: tables, exports, the site."),
     "publish": ("baselines", "Send models, worlds and the board to the Hugging Face Hub."),
 }
 
