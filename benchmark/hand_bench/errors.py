@@ -46,6 +46,7 @@ CODES: dict[str, str] = {
     "HB145": "A team has submitted too often in this period.",
     "HB146": "What the scorer stored is lacking, damaged, or of something else.",
     "HB147": "A submission is withdrawn, or cannot be.",
+    "HB150": "A submission has no row on the board.",
     "HB201": "The dataset has not been prepared on this machine.",
     "HB202": "Official files are missing.",
     "HB203": "An official file is damaged or has another form than documented.",

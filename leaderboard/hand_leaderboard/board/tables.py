@@ -54,6 +54,8 @@ class Column:
         Whether the table is ordered by it: exactly one column of a table that has columns.
     track
         Of suites: the track that the number is from. "" where it is the table's.
+    only_reported
+        Whether only papers print it, so that scored rows never have it.
     """
 
     key: str
@@ -65,6 +67,7 @@ class Column:
     higher_is_better: bool
     primary: bool = False
     track: str = ""
+    only_reported: bool = False
 
     @property
     def shown_unit(self) -> str:
@@ -83,7 +86,7 @@ class Cell:
         paper has an error in print: the corrected one.
     text
         As printed: two decimals, percent for shares (`hand_bench.results.format_value`); of
-        reported rows the digits that the paper prints, "n/a" where there is no value.
+        reported rows as many digits as the paper prints. "n/a" where there is no value.
     unit
         "mm", "px", "m/s²", "" (a share). Of reported rows already the unit of the column.
     ci95
@@ -177,7 +180,9 @@ class Row:
     source
         Of reported rows where it stands: "Moon et al. 2020, Table 3, row SH+IH (ours)". Else "".
     authors
-        Authors or team; of reported rows the paper's short name.
+        Authors or team in one line; of reported rows the paper's short name.
+    author_list
+        Authors one by one; () of teams and papers.
     date
         "2025-11-30" of submissions, "2020" of papers, "" where unknown.
     paper, code
@@ -225,6 +230,7 @@ class Row:
     submission: str = ""
     source: str = ""
     authors: str = ""
+    author_list: tuple[str, ...] = ()
     date: str = ""
     paper: Paper | None = None
     code: str = ""
@@ -302,7 +308,7 @@ class Table:
         with most rows.
     reported
         What papers print under this protocol, the best by the primary column first, rows without
-        that number last. Unranked.
+        that number by the next column, and so on. Unranked.
     procedural
         Whether the data is made by a procedure (HandSim): never shown among real data.
     suite

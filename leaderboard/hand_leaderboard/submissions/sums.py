@@ -14,6 +14,7 @@ the same way. Where the truth is hidden the rows are coarser (`withheld`).
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,8 +130,19 @@ class Sums:
     reduced: str = ""
 
     @classmethod
-    def read(cls, path: str | Path, track: Track | None = None) -> Sums:
+    def read(
+        cls, path: str | Path, track: Track | None = None, *, without: Container[str] = ()
+    ) -> Sums:
         """Read a file that `write_sums` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+        track
+            Of the submission; default: what the file names.
+        without
+            Fields that are not read and stay zero; "scores" are most of a file.
 
         Raises
         ------
@@ -139,15 +151,18 @@ class Sums:
         """
         path = Path(path)
         try:
-            table = pq.read_table(path)
-            known = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+            # One thread and no file system layer: boards read thousands of small files.
+            file = pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+            kept = [name for name in file.schema_arrow.names if _field(name) not in without]
+            table = file.read(columns=kept, use_threads=False)
+            known = {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
             if known.get("format") != FORMAT:
                 raise ValueError("another format")
             track = track or find_track(known.get("track", ""))
             wanted = schema(track)
             if known.get("track_version") != str(track.version) or known["track"] != track.name:
                 raise ValueError(f"of {known['track']} v{known.get('track_version')}")
-            if table.schema.names != wanted.names or table.schema.types != wanted.types:
+            if file.schema_arrow.names != wanted.names or file.schema_arrow.types != wanted.types:
                 raise ValueError("of other fields")
             return cls(track, _rows(table, track), known.get("reduced", ""))
         except (pa.ArrowException, OSError, ValueError, KeyError, TrackError) as error:
@@ -208,6 +223,10 @@ class Sums:
         return core.OneSide(view, HAND_SIDES.index(side)) if side else view
 
 
+def _field(column: str) -> str:
+    return column.removeprefix("sum ") if column.startswith("sum ") else ""
+
+
 def _rows(table: pa.Table, track: Track) -> core.Sums:
     layout = layout_of(track)
     found = core.Sums(layout)
@@ -218,6 +237,8 @@ def _rows(table: pa.Table, track: Track) -> core.Sums:
     values = np.zeros((len(keys), layout.width))
     view = _places(layout)
     for name, width in _widths(layout).items():
+        if f"sum {name}" not in table.column_names:
+            continue
         column = table.column(f"sum {name}").combine_chunks()
         flat = np.asarray(column.flatten(), np.float64)
         if flat.size != len(keys) * width or not np.isfinite(flat).all():
