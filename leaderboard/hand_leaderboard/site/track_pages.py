@@ -64,6 +64,7 @@ def figures(table: Table, data: Mapping[str, str], unit: str, metric: str) -> di
     return {
         "rows": {row.slug: {"name": row.method, "data": data.get(row.slug)} for row in table.scored},
         "first": [row.slug for row in ranked if row.slug in data][:4],
+        "root": "../",
         "unit": unit,
         "progress": progress(table) if primary else [],
         "metric": metric,

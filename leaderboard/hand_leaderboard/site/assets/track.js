@@ -30,8 +30,8 @@ addEventListener("DOMContentLoaded", () => {
     const known = [...chosen.keys()].filter((row) => given.rows[row]?.data);
     if (link) {
       link.hidden = known.length < 2;
-      const [a, b] = known.map((row) => row);
-      link.href = `${link.href.split("#")[0]}#${new URLSearchParams({ a: given.rows[a]?.slug ?? "", b: given.rows[b]?.slug ?? "" })}`;
+      const [a = "", b = ""] = known;
+      link.href = `${link.href.split("#")[0]}#${new URLSearchParams({ a, b })}`;
     }
     if (!place) return;
     const asked = known.join(" ");
