@@ -5,7 +5,13 @@ from __future__ import annotations
 from cyclopts import App, Parameter
 
 #: name -> (module:function, one line of help)
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "ls": ("hand_leaderboard.board.commands:leaderboard_ls", "List the boards and who leads."),
+    "table": (
+        "hand_leaderboard.board.commands:leaderboard_table",
+        "Print a table: text, CSV, JSON, LaTeX, Markdown, BibTeX.",
+    ),
+}
 
 app = App(
     name="leaderboard",

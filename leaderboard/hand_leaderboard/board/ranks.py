@@ -143,7 +143,7 @@ def _significant(
     parts: Float[np.ndarray, "rows clusters"], flips: int, seed: int
 ) -> Bool[np.ndarray, "rows rows"]:
     """Return the pairs [a, b > a] whose difference Holm's procedure calls significant."""
-    rows, clusters = parts.shape
+    rows = len(parts)
     first, second = np.triu_indices(rows, 1)
     p = np.ones(len(first))
     start = 0

@@ -9,18 +9,19 @@ from hand_bench.errors import Problem, SubmissionError, TrackError, unknown_name
 from hand_bench.reported import Reported
 from hand_bench.suites import SUITES
 from hand_bench.tracks import DEMO, Track, find_track, track_names
-from hand_leaderboard.board.cluster_parts import cluster_parts
 from hand_leaderboard.board.columns import first, reported_columns, scored_columns
+from hand_leaderboard.board.digests import digest, prepare
 from hand_leaderboard.board.reported_rows import reported_by_protocol, reported_rows
-from hand_leaderboard.board.scored_rows import Parts, result_columns, scored_groups
+from hand_leaderboard.board.scored_rows import Digests, result_columns, scored_groups
 from hand_leaderboard.board.suite_tables import suite_table
 from hand_leaderboard.board.tables import Board, Table
 from hand_leaderboard.board.worlds import is_procedural
 from hand_leaderboard.submissions.folder import Submission, read_submissions
-from hand_leaderboard.submissions.sums import Sums
 
 
-def read_board(submissions_root: str | Path | None, *, track: str | None = None) -> Board:
+def read_board(
+    submissions_root: str | Path | None, *, track: str | None = None, workers: int = 1
+) -> Board:
     """Read all submissions and make every table.
 
     Parameters
@@ -30,6 +31,8 @@ def read_board(submissions_root: str | Path | None, *, track: str | None = None)
     track
         Make the tables of this track alone, and those of every suite that has it. The folders of
         all submissions are read and checked all the same.
+    workers
+        Processes that read sums where there are many submissions.
 
     Raises
     ------
@@ -40,6 +43,7 @@ def read_board(submissions_root: str | Path | None, *, track: str | None = None)
     """
     found = read_submissions(submissions_root) if submissions_root is not None else []
     wanted = [find_track(track).name] if track else _track_names(found)
+    prepare([s for name in wanted for s in _of(found, name)], workers=workers)
     tracks = {name: track_tables(find_track(name), _of(found, name)) for name in wanted}
     suites = {
         suite.name: suite_table(suite, [s for s in found if s.withdrawn is None])
@@ -71,29 +75,15 @@ def track_tables(track: Track, submissions: Sequence[Submission]) -> tuple[Table
     submissions
         Of the track, with a result, not withdrawn.
     """
-    parts = primary_parts(track, submissions)
+    digests = {s.slug: d for s in submissions if (d := digest(s)) is not None}
     published = reported_by_protocol(track.name)
     own = sorted(track.protocols, key=lambda p: p.name != track.primary.protocol)
     tables = [
-        _scored_table(track, p.name, p.source, submissions, published.pop(p.name, []), parts)
+        _scored_table(track, p.name, p.source, submissions, published.pop(p.name, []), digests)
         for p in own
     ]
     tables += [_published_table(track, name, rows) for name, rows in published.items()]
     return tuple(tables)
-
-
-def primary_parts(track: Track, submissions: Sequence[Submission]) -> Parts:
-    """Return what every cluster adds to the primary number of each submission."""
-    parts: Parts = {}
-    for submission in submissions:
-        if submission.sums is not None:
-            sums = Sums.read(submission.sums, track)
-            known = {measure.metric: measure for measure in sums.measures()}
-            measure = known.get(track.primary.metric)
-            parts[submission.slug] = (
-                cluster_parts(sums, measure, track.primary.subset) if measure else None
-            )
-    return parts
 
 
 def _scored_table(
@@ -102,7 +92,7 @@ def _scored_table(
     source: str,
     submissions: Sequence[Submission],
     published: Sequence[Reported],
-    parts: Parts,
+    digests: Digests,
 ) -> Table:
     columns = scored_columns(track, protocol)
     columns += result_columns(columns, [s.result for s in submissions if s.result])
@@ -114,7 +104,7 @@ def _scored_table(
         title=track.title,
         source=source,
         columns=tuple(columns),
-        groups=scored_groups(track, protocol, submissions, columns, parts),
+        groups=scored_groups(track, protocol, submissions, columns, digests),
         reported=reported_rows(track, published, columns),
         procedural=is_procedural(track),
         main=protocol == track.primary.protocol,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,11 @@ from hand_leaderboard.board.tables import (
 )
 
 if TYPE_CHECKING:
-    from hand_leaderboard.board.cluster_parts import ClusterParts
+    from hand_leaderboard.board.digests import ClusterParts, Digest
     from hand_leaderboard.submissions.folder import Submission
 
-#: By slug of a submission ("track/name"): what every cluster adds to the track's primary number.
-Parts = dict[str, "ClusterParts | None"]
+#: By slug of a submission ("track/name").
+Digests = Mapping[str, "Digest"]
 
 
 def result_columns(known: Sequence[Column], results: Sequence[Result]) -> list[Column]:
@@ -61,7 +62,7 @@ def scored_groups(
     protocol: str,
     submissions: Sequence[Submission],
     columns: Sequence[Column],
-    parts: Parts,
+    digests: Digests,
 ) -> tuple[Group, ...]:
     """Make the rows of one protocol, and rank each group.
 
@@ -73,9 +74,9 @@ def scored_groups(
         Of the track, with a result, not withdrawn.
     columns
         Of the table, the primary one first.
-    parts
-        What the clusters add to the primary number of the track, for its own protocol. Under other
-        protocols rows are ordered by value; sums are stored for `recommended` alone.
+    digests
+        Of the submissions, for the track's own protocol. Under other protocols rows are ordered by
+        value: sums are stored for `recommended` alone.
     """
     keys = {column.key for column in columns}
     grouped: dict[str, list[Row]] = {}
@@ -84,7 +85,7 @@ def scored_groups(
         grouped.setdefault(row.group, []).append(row)
     judged = protocol == track.primary.protocol
     groups = [
-        _group(track, rows, columns[0], parts if judged else None) for rows in grouped.values()
+        _group(track, rows, columns[0], digests if judged else None) for rows in grouped.values()
     ]
     return tuple(
         sorted(groups, key=lambda g: (KINDS.index(g.kind), not g.standard, -len(g.rows), g.key))
@@ -167,28 +168,33 @@ def verdict_of(submission: Submission) -> tuple[str, str]:
     return found.verdict, found.why
 
 
-def _group(track: Track, rows: Sequence[Row], primary: Column, parts: Parts | None) -> Group:
+def _group(track: Track, rows: Sequence[Row], primary: Column, digests: Digests | None) -> Group:
     """Rank the rows of one group."""
+    lacking = f"has no {primary.label}: listed, not ranked"
     ranked = [row for row in rows if not row.note and _value(row, primary) is not None]
-    slugs = {row.slug for row in ranked}
-    paired, others = (ranked, []) if parts is None else _paired(ranked, parts)
-    places, method = _standings(paired, primary, parts)
+    listed = [
+        row if row.note else replace(row, note=lacking)
+        for row in rows
+        if row.note or _value(row, primary) is None
+    ]
+    if digests is not None:
+        ranked, others = _paired(ranked, primary, digests)
+        listed += others
+    places, method = _standings(ranked, primary, digests)
     done = [
         replace(row, rank=s.rank, rank_interval=s.interval, ties=s.ties)
-        for row, s in zip(paired, places, strict=True)
+        for row, s in zip(ranked, places, strict=True)
     ]
-    done.sort(key=lambda row: (row.rank, row.slug))
-    lacking = f"has no {primary.label}: listed, not ranked"
-    listed = [row if row.note else replace(row, note=lacking) for row in rows]
-    listed = [row for row in listed if row.slug not in slugs]
-    listed.sort(key=lambda row: row.slug)
     inputs = rows[0].inputs
     return Group(
         key=rows[0].group,
         kind=rows[0].kind,
         inputs=inputs,
         label=inputs_label(inputs),
-        rows=(*done, *others, *listed),
+        rows=(
+            *sorted(done, key=lambda row: (row.rank, row.slug)),
+            *sorted(listed, key=lambda row: row.slug),
+        ),
         standard=is_standard(inputs, track.inputs),
         method=method,
     )
@@ -199,41 +205,50 @@ def _value(row: Row, column: Column) -> float | None:
     return cell.value if cell else None
 
 
-def _paired(rows: Sequence[Row], parts: Parts) -> tuple[list[Row], list[Row]]:
-    """Part the rows whose clusters are those of most from the others, which get a note."""
-    known = {row.slug: parts.get(row.submission) for row in rows}
-    names = [p.clusters for p in known.values() if p is not None]
+def _parts(row: Row, column: Column, digests: Digests) -> ClusterParts | None:
+    """Return what every cluster adds to a row's primary number; None without sums."""
+    known = digests.get(row.submission)
+    return known.parts.get(column.metric, {}).get(column.subset) if known else None
+
+
+def _paired(rows: Sequence[Row], primary: Column, digests: Digests) -> tuple[list[Row], list[Row]]:
+    """Part the rows that have the clusters of most from the others, which get a note."""
+    names = {
+        row.slug: digests[row.submission].clusters
+        for row in rows
+        if _parts(row, primary, digests) is not None
+    }
     if not names:
         return list(rows), []
-    most = max(sorted(set(names)), key=names.count)
-    paired = [row for row in rows if (p := known[row.slug]) is not None and p.clusters == most]
+    counts = Counter(names.values())
+    most = max(sorted(counts), key=counts.__getitem__)
     note = "its sums are of other clusters than those of most: listed, not ranked"
-    slugs = {row.slug for row in paired}
-    others = [replace(row, note=note) for row in rows if row.slug not in slugs]
-    return paired, sorted(others, key=lambda row: row.slug)
+    paired = [row for row in rows if names.get(row.slug) == most]
+    others = [replace(row, note=note) for row in rows if names.get(row.slug) != most]
+    return paired, others
 
 
 def _standings(
-    rows: Sequence[Row], primary: Column, parts: Parts | None
+    rows: Sequence[Row], primary: Column, digests: Digests | None
 ) -> tuple[list[Standing], str]:
     """Rank rows by the primary column; say how that was judged."""
     values = np.array([_value(row, primary) for row in rows], np.float64)
-    options = {"higher_is_better": primary.higher_is_better}
-    if parts is None:
-        return standings(values, None, **options), "ordered by value; differences are not judged"
-    found = [parts.get(row.submission) for row in rows]
-    if not rows or any(p is None for p in found):
-        return standings(values, None, **options), "ordered by value; no sums to judge differences"
-    known = [p for p in found if p is not None]
-    totals, weights = (np.stack([getattr(p, n) for p in known]) for n in ("totals", "weights"))
-    clear = clear_differences(totals, weights)
-    count = len(known[0].clusters)
+    higher = primary.higher_is_better
+    parts = [_parts(row, primary, digests) for row in rows] if digests is not None else []
+    known = [p for p in parts if p is not None]
+    if not rows or len(known) < len(rows):
+        said = "differences are not judged" if digests is None else "no sums to judge differences"
+        return standings(values, None, higher_is_better=higher), f"ordered by value; {said}"
+    clear = clear_differences(
+        np.stack([p.totals for p in known]), np.stack([p.weights for p in known])
+    )
+    clusters = len(known[0].totals)
     if clear is None:
-        few = f"ordered by value; {count} clusters are too few to judge differences"
-        return standings(values, None, **options), few
+        few = f"ordered by value; {clusters} clusters are too few to judge differences"
+        return standings(values, None, higher_is_better=higher), few
     pairs = len(rows) * (len(rows) - 1) // 2
     method = (
-        f"paired over {count:,} clusters: randomisation test, Holm over {pairs:,} "
+        f"paired over {clusters:,} clusters: randomisation test, Holm over {pairs:,} "
         f"{'pair' if pairs == 1 else 'pairs'} at 5 %, and 95 % intervals of differences"
     )
-    return standings(values, clear, **options), method
+    return standings(values, clear, higher_is_better=higher), method
