@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hand_bench.data import quiet
-from hand_bench.errors import HandBenchError, Problem
 from hand_bench.tracks import find_track
 from hand_bench.version import __version__
 from hand_leaderboard.board import Board, read_board
 from hand_leaderboard.board.interactive import track_data
+from hand_leaderboard.board.reading import require_rows
 from hand_leaderboard.site import (
     about_pages,
     assets,
@@ -50,7 +50,7 @@ def build(root: str | Path, out: str | Path, *, progress: Progress = quiet) -> P
     Raises
     ------
     HandBenchError
-        With the problems of all submissions; HB160 for each that has no row; HB402 where `out`
+        With the problems of all submissions; HB150 for each that has no row; HB402 where `out`
         holds something else or cannot be written.
     """
     progress("read submissions", 0, 1)
@@ -61,7 +61,7 @@ def build(root: str | Path, out: str | Path, *, progress: Progress = quiet) -> P
 
 def write_site(board: Board, out: str | Path, *, progress: Progress = quiet) -> Path:
     """Write the site of a board; raises as `build`."""
-    require_rows(board)
+    require_rows(board, board.submissions)
     pages.environment()
     with new_folder(Path(out)) as folder:
         assets.write(folder)
@@ -82,30 +82,15 @@ def write_site(board: Board, out: str | Path, *, progress: Progress = quiet) -> 
     return Path(out)
 
 
-def require_rows(board: Board) -> None:
-    """Refuse a board that leaves out a submission which was scored: HB160 for each."""
-    shown = {row.submission for tables in board.tracks.values() for row in tables[0].scored}
-    lost = [
-        s for s in board.submissions
-        if s.result is not None and s.withdrawn is None and s.slug not in shown
-    ]  # fmt: skip
-    if lost:
-        raise HandBenchError([
-            Problem("HB160", s.slug, "is scored and has no row on the board.",
-                    cause="Its result has no primary number, or belongs to another track?",
-                    fix=f"`hand-bench rescore --track {s.track.name}` scores it again.")
-            for s in lost
-        ])  # fmt: skip
-
-
 def _write_track(
     board: Board, name: str, folder: SiteFolder, exports: track_pages.Exports
 ) -> None:
     """Write a track's page, its compare page and data files, and the pages of its submissions."""
     track = find_track(name)
     own = [s for s in board.submissions if s.track.name == name]
-    compared = _write_data(own, name, folder)
-    several = len(compared) > 1
+    known = _write_data(own, name, folder)
+    compared = {compare_pages.data_path(s): s for s in own if s.name in known}
+    several = len(known) > 1
     data = {s.name: path for path, s in compared.items()}
     compare = compare_pages.path_of(name) if several else ""
     page = track_pages.page(board, track, exports=exports, compare=compare, data=data)
@@ -115,28 +100,28 @@ def _write_track(
     for submission in own:
         badge = takeaways.badge(board, submission, folder)
         page = submission_pages.page(
-            board, submission, badge=badge,
+            board, submission, data=known.get(submission.name), badge=badge,
             compare=compare if submission.name in data else "",
         )  # fmt: skip
         folder.write(submission_pages.path_of(submission), page)
 
 
-def _write_data(own: list[Submission], track: str, folder: SiteFolder) -> dict[str, Submission]:
-    """Write the data files of what can be compared: path -> submission."""
+def _write_data(own: list[Submission], track: str, folder: SiteFolder) -> dict[str, dict[str, Any]]:
+    """Write the data files of what can be compared; return what they hold by name."""
     scored = [s for s in own if s.result is not None and s.withdrawn is None]
     shared = track_data(scored)
     if shared is None:
         return {}
-    compared: dict[str, Submission] = {}
+    known: dict[str, dict[str, Any]] = {}
     for submission in scored:
         value = compare_pages.data_of(submission, shared)
         if value is not None:
             path = compare_pages.data_path(submission)
             folder.write(path, data_script(path, value))
-            compared[path] = submission
+            known[submission.name] = value
     path = compare_pages.shared_path(track)
     folder.write(path, data_script(path, shared))
-    return compared
+    return known
 
 
 def _description(board: Board) -> str:

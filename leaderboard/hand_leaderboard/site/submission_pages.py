@@ -25,16 +25,26 @@ def path_of(submission: Submission) -> str:
 
 
 def page(
-    board: Board, submission: Submission, *, compare: str = "", badge: str = "",
-    samples: list[dict[str, Any]] | None = None,
+    board: Board, submission: Submission, *, data: Mapping[str, Any] | None = None,
+    compare: str = "", badge: str = "", samples: list[dict[str, Any]] | None = None,
 ) -> str:  # fmt: skip
-    """Return a submission's page; of one that was withdrawn only what is left of it."""
+    """Return a submission's page; of one that was withdrawn only what is left of it.
+
+    Parameters
+    ----------
+    data
+        What its data file holds (`compare_pages.data_of`): joints, curve, worst samples.
+    compare, badge
+        Paths of the track's compare page and of its badge, "" where there is none.
+    samples
+        A few samples to be turned in 3D.
+    """
     track, result = submission.track, submission.result
     table = board.main_table(track.name)
     if submission.withdrawn is not None or result is None:
         template, more = "withdrawn.html.j2", {}
     else:
-        template, more = "submission.html.j2", _scored(board, submission, result)
+        template, more = "submission.html.j2", _scored(board, submission, result, data or {})
         more |= {"compare": compare, "badge": badge, "samples": samples or []}
         more["scripts"] = ("hand3d",) if samples else ()
     return pages.render(
@@ -57,7 +67,9 @@ def row_of(table: Table, submission: Submission) -> tuple[Row, Group] | None:
     return None
 
 
-def _scored(board: Board, submission: Submission, result: Result) -> dict[str, Any]:
+def _scored(
+    board: Board, submission: Submission, result: Result, data: Mapping[str, Any]
+) -> dict[str, Any]:
     track = submission.track
     found = row_of(board.main_table(track.name), submission)
     row, group = found if found else (None, None)
@@ -68,18 +80,22 @@ def _scored(board: Board, submission: Submission, result: Result) -> dict[str, A
         "row": row,
         "group": group,
         "of": len(ranked),
-        "tables": [_score_table(result, p.name, p.source) for p in track.protocols],
+        "tables": [
+            _score_table(result, p.name, p.source)
+            for p in sorted(track.protocols, key=lambda p: p.name != track.primary.protocol)
+        ],
         "strata": _strata(result, track),
-        "worst": worst_samples(submission),
+        "worst": data["worst"] if "worst" in data else worst_samples(submission),
         "unit": "px" if track.kind == "pose-2d" else "mm",
         "error_scale": colours.ERRORS,
-    } | _figures(result, track)
+    } | _figures(result, track, data)
 
 
 def _score_table(result: Result, protocol: str, source: str) -> dict[str, Any]:
     """One protocol's scores: a row for each metric, a column for each subset."""
     scores = [s for s in result.scores if s.protocol == protocol]
-    subsets = sorted(dict.fromkeys(s.subset for s in scores), key=lambda name: name != "all")
+    there = dict.fromkeys(s.subset for s in scores if s.value is not None)
+    subsets = sorted(there or dict.fromkeys(s.subset for s in scores), key=lambda n: n != "all")
     rows: dict[str, dict[str, Score]] = {}
     for score in scores:
         rows.setdefault(score.metric, {})[score.subset] = score
@@ -113,25 +129,16 @@ def _strata(result: Result, track: Track) -> list[dict[str, Any]]:
     ]
 
 
-def _figures(result: Result, track: Track) -> dict[str, Any]:
-    """Curves and joints, where the result has them; of actions the confusion matrix."""
+def _figures(result: Result, track: Track, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Curves and joints, where there are any; of actions the confusion matrix."""
     details = result.details
     if track.kind == "action":
         return {"curves": None, "hands": [], "top": 0.0, "fingers": [],
                 "confusion": _confusion(details)}  # fmt: skip
-    whole = details.get("all", {})
-    errors = {
-        side: joint_list(whole.get("per_joint", {}).get(side, {})) for side in ("right", "left")
-    }
-    unit = "px" if track.kind == "pose-2d" else "mm"
-    drawn, top = hand_drawing.hands(errors, unit)
-    subsets = [n for n, part in details.items() if isinstance(part, dict) and part.get("pck")]
-    at = details.get("pck_thresholds") or []
-    shares = {n: details[n]["pck"] for n in sorted(subsets, key=lambda n: n != "all")[:CURVES]}
-    if len(shares) == 1 and whole.get("pa_pck"):
-        shares |= {"after Procrustes": whole["pa_pck"]}
+    errors = {side: list((data.get("joints") or {}).get(side) or []) for side in ("right", "left")}
+    drawn, top = hand_drawing.hands(errors, "px" if track.kind == "pose-2d" else "mm")
     return {
-        "curves": charts.curves(at, shares),
+        "curves": _curves(details, data),
         "hands": drawn,
         "top": top,
         "fingers": _fingers(errors),
@@ -139,12 +146,15 @@ def _figures(result: Result, track: Track) -> dict[str, Any]:
     }
 
 
-def joint_list(by_name: Mapping[str, float | None]) -> list[float | None]:
-    """Return errors by joint's name as a list in the order of the drawing; [] for none."""
-    if not by_name:
-        return []
-    names = JOINT_SETS["openpose21"].joints
-    return [by_name.get(n, by_name.get("palm") if n == "wrist" else None) for n in names]
+def _curves(details: Mapping[str, Any], data: Mapping[str, Any]) -> charts.Curves | None:
+    """PCK curves of the subsets of one condition; with one subset, that after Procrustes too."""
+    named = [n for n, part in details.items() if isinstance(part, dict) and part.get("pck")]
+    known = [n for n in named if details[n]["pck"][0] is not None]
+    shares = {n: details[n]["pck"] for n in sorted(known, key=lambda n: n != "all")[:CURVES]}
+    curve = data.get("curve")
+    if len(shares) < 2 and curve:
+        return charts.curves(curve["at"], {"all": curve["pck"], "after Procrustes": curve["pa_pck"]})
+    return charts.curves(details.get("pck_thresholds") or [], shares)
 
 
 def _fingers(errors: Mapping[str, list[float | None]]) -> list[dict[str, Any]]:

@@ -105,6 +105,9 @@ addEventListener("DOMContentLoaded", () => {
   function hand(side, values, names, largest) {
     const svg = shape("svg", { viewBox: "0 0 250 300", role: "group", "aria-label": `Differences of the ${side} hand's joints` });
     const at = places[side === "right" ? 0 : 1];
+    const palm = shape("path", { class: "palm", d: "M104 284 78 244 84 160 124 146 160 154 192 174 184 226 154 284Z" });
+    if (side === "left") palm.setAttribute("transform", "translate(250 0) scale(-1 1)");
+    svg.append(palm);
     const shade = (v) => `d${v === null ? "n" : Math.round((v / largest) * 3) + 3}`;
     values.forEach((v, k) => {
       if (k === 0) return;

@@ -41,18 +41,18 @@ HandBench.plot = (() => {
     return shape("text", { x: x.toFixed(1), y: y.toFixed(1), class: kind }, content);
   }
 
-  function axes(svg, x, y, xLabel, yLabel, xText) {
+  function axes(svg, x, y, xLabel, yLabel, { xText, height = HEIGHT } = {}) {
     for (const value of y.ticks.at) {
       svg.append(shape("path", { class: "grid", d: `M${LEFT} ${y(value).toFixed(1)}H${WIDTH - RIGHT}` }));
       svg.append(text(LEFT - 8, y(value) + 4, value.toFixed(y.ticks.digits), "tick end"));
     }
     for (const value of x.ticks.at) {
       const shown = xText ? xText(value) : value.toFixed(x.ticks.digits);
-      svg.append(text(x(value), HEIGHT - BOTTOM + 17, shown, "tick mid"));
+      svg.append(text(x(value), height - BOTTOM + 17, shown, "tick mid"));
     }
-    svg.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, xLabel, "axis mid"));
+    svg.append(text((LEFT + WIDTH - RIGHT) / 2, height - 6, xLabel, "axis mid"));
     const turned = text(0, 0, yLabel, "axis mid");
-    turned.setAttribute("transform", `translate(13 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)`);
+    turned.setAttribute("transform", `translate(13 ${(TOP + height - BOTTOM) / 2}) rotate(-90)`);
     svg.append(turned);
   }
 
@@ -108,7 +108,7 @@ HandBench.plot = (() => {
     across.ticks = years > 1.5 ? { at: ticks(across.low, across.high).at.filter((t) => Number.isInteger(t)), digits: 0 }
       : { at: [across.low + years * 0.1, across.low + years * 0.9], digits: 1 };
     const day = (t) => new Date(Date.UTC(2000, 0, 1) + (t - 2000) * 365.25 * 864e5).toISOString().slice(0, 10);
-    axes(svg, across, up, "date", yLabel, years > 1.5 ? (t) => String(t) : day);
+    axes(svg, across, up, "date", yLabel, { xText: years > 1.5 ? (t) => String(t) : day });
     for (const s of series) {
       const best = s.points.filter((p) => p.best);
       const steps = best.map((p, k) => `${k ? `H${across(p.at).toFixed(1)}V` : `M${across(p.at).toFixed(1)} `}${up(p.value).toFixed(1)}`);
@@ -124,10 +124,11 @@ HandBench.plot = (() => {
 
   /** Pairs of values on equal axes with the line where they are equal. */
   function scatter(holder, { label, xLabel, yLabel, points }) {
-    const svg = frame(label);
+    const height = 420;
+    const svg = frame(label, height);
     const [low, high] = padded(points.flatMap((p) => [p.x, p.y]));
-    const across = scale(low, high, LEFT, WIDTH - RIGHT), up = scale(low, high, HEIGHT - BOTTOM, TOP);
-    axes(svg, across, up, xLabel, yLabel);
+    const across = scale(low, high, LEFT, WIDTH - RIGHT), up = scale(low, high, height - BOTTOM, TOP);
+    axes(svg, across, up, xLabel, yLabel, { height });
     svg.append(shape("path", { class: "rule", d: `M${across(low)} ${up(low)}L${across(high)} ${up(high)}` }));
     for (const p of points) {
       const mark = shape("circle", { cx: across(p.x).toFixed(1), cy: up(p.y).toFixed(1), r: 4.5, class: `dot c${p.colour}` });
