@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import datetime
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from hand_bench import files, lineage
 from hand_bench.errors import HandBenchError, Problem, SubmissionError, unknown_name
 from hand_bench.tracks import Track
 from hand_bench.zero_shot import training_lines
-from hand_leaderboard.submissions.safe_yaml import MOST_BYTES, read_yaml
+from hand_leaderboard.submissions.safe_yaml import read_yaml
+from hand_leaderboard.submissions.texts import odd_character, url_fault
 
 #: Predictions up to this size may lie beside the description.
 BESIDE = 5_000_000
@@ -157,11 +156,7 @@ class Meta:
 
     def to_yaml(self) -> str:
         """Return the YAML text; reading it gives the same value."""
-        import yaml
-
-        return yaml.dump(
-            self.to_plain(), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100
-        )
+        return to_yaml(self.to_plain())
 
     def check_for(self, track: Track, where: str) -> list[Problem]:
         """Say what does not fit a track: inputs that it does not know, or that are not declared."""
@@ -218,7 +213,7 @@ def _problems(stored: Any, where: str) -> Iterator[Problem]:
     wrong = [_said(error, where) for error in _validator().iter_errors(stored)]
     yield from sorted(wrong, key=str)
     for place, text in _texts(stored):
-        odd = _odd_character(text, lines=place in _SEVERAL_LINES)
+        odd = odd_character(text, lines=place in _SEVERAL_LINES)
         if odd:
             yield Problem("HB140", where, f"{place} holds {odd}.", fix="Type it again, as text.")
     if wrong:
@@ -320,45 +315,6 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(inner, f"{place}.{k}")
 
 
-#: Marks that reverse, isolate or hide what stands beside them.
-_HIDDEN = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200B, 0x200E, 0x200F, 0x2060,
-           0xFEFF, 0x061C, 0x2028, 0x2029, 0x00AD}  # fmt: skip
-
-
-def _odd_character(text: str, *, lines: bool) -> str:
-    """Name the first character that may not be in a text; empty where there is none."""
-    for character in text:
-        if character == "\n" and lines:
-            continue
-        code = ord(character)
-        control = unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn")
-        if code in _HIDDEN or control or 0xE0000 <= code < 0xE0080:
-            return f"the character U+{code:04X}, which has no place there"
-    return ""
-
-
-def url_fault(url: str, *, https: bool = False) -> str:
-    """Say why an address cannot be shown as a link; empty where it can.
-
-    `https` also refuses plain http, for what is downloaded.
-    """
-    if any(c.isspace() or c in '\\"<>`' or ord(c) < 33 for c in url):
-        return "holds a space, a quotation mark, an angle bracket or a backslash"
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is no address"
-    allowed = ("https",) if https else ("http", "https")
-    if parts.scheme not in allowed:
-        return f"does not begin with {' or '.join(f'{name}://' for name in allowed)}"
-    if not host:
-        return "has no host"
-    if parts.username is not None or parts.password is not None:
-        return "holds a user name or a password"
-    return ""
-
-
 def _at(stored: Mapping[str, Any], place: str) -> str:
     value: Any = stored
     for name in place.split("."):
@@ -374,6 +330,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items() if _given(v)}
     return list(value) if isinstance(value, tuple) else value
+
+
+def to_yaml(plain: Mapping[str, Any]) -> str:
+    """Return plain values as YAML: in their order, texts of several lines as blocks."""
+    import yaml
+
+    return yaml.dump(dict(plain), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100)
 
 
 def _dumper() -> Any:
@@ -392,7 +355,3 @@ def _dumper() -> Any:
 
     Dumper.add_representer(str, text)
     return Dumper
-
-
-__all__ = ["BESIDE", "MOST_BYTES", "PREDICTIONS", "Meta", "Paper", "PredictionsFile", "schema",
-           "url_fault"]  # fmt: skip
