@@ -30,6 +30,7 @@ from hand_leaderboard.site import (
 )
 from hand_leaderboard.site.folders import SiteFolder, new_folder
 from hand_leaderboard.site.pages import data_script
+from hand_leaderboard.submissions.few_samples import read_few_samples
 
 if TYPE_CHECKING:
     from hand_leaderboard.submissions.folder import Submission
@@ -102,6 +103,7 @@ def _write_track(
         page = submission_pages.page(
             board, submission, data=known.get(submission.name), badge=badge,
             compare=compare if submission.name in data else "",
+            samples=read_few_samples(submission.samples),
         )  # fmt: skip
         folder.write(submission_pages.path_of(submission), page)
 

@@ -13,26 +13,27 @@ from hand_bench.cli.console import note, progress_bar, write
 from hand_bench.errors import HandBenchError, Problem
 from hand_leaderboard.site.building import build
 
+ROOT = Path("submissions")
 Out = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 
-def build_command(*, output: Out = Path("site"), submissions: Path = Path("submissions")) -> None:
+def build_command(*, output: Out = Path("site"), root: Path = ROOT) -> None:
     """Write the site: static pages that work from a folder and ask nobody for anything.
 
     Parameters
     ----------
     output
         Where it goes; a site that is there already is replaced.
-    submissions
+    root
         The folder of submissions.
     """
     with progress_bar() as progress:
-        out = build(submissions, output, progress=progress)
+        out = build(root, output, progress=progress)
     write(str(out / "index.html"))
 
 
 def serve(
-    *, output: Out = Path("site"), submissions: Path = Path("submissions"), port: int = 8000
+    *, output: Out = Path("site"), root: Path = ROOT, port: int = 8000
 ) -> None:
     """Write the site and show it on this machine (not on the network), until Ctrl-C.
 
@@ -40,12 +41,12 @@ def serve(
     ----------
     output
         Where it goes; a site that is there already is replaced.
-    submissions
+    root
         The folder of submissions.
     port
         Where it can be seen; 0 takes any that is free.
     """
-    build_command(output=output, submissions=submissions)
+    build_command(output=output, root=root)
     with server(output, port) as running:
         write(f"http://127.0.0.1:{running.server_address[1]}/")
         note("Ctrl-C ends it.")

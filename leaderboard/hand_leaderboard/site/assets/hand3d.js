@@ -18,7 +18,8 @@ addEventListener("DOMContentLoaded", () => {
       this.canvas = element("canvas", { tabindex: "0", role: "img",
         "aria-label": `Sample ${sample.id}: truth and prediction in 3D. Arrow keys turn it, plus and minus change the distance.` });
       this.figure = element("figure", { class: "view" }, this.canvas,
-        element("figcaption", {}, element("span", { class: "mono" }, sample.id), element("small", {}, sample.lines.join("; "))));
+        element("figcaption", {}, element("b", {}, sample.label), " ", element("code", {}, sample.id),
+          ...sample.lines.map((line) => element("small", {}, line))));
       this.listen();
       new ResizeObserver(() => this.draw()).observe(this.canvas);
     }
