@@ -23,14 +23,19 @@ from hand_bench.predictions import open_for_track
 from hand_bench.results import Result
 from hand_bench.sums import Sums
 from hand_bench.tracks import Track
+from hand_leaderboard.board.worlds import is_procedural
+from hand_leaderboard.submissions.few_samples import write_few_samples
 from hand_leaderboard.submissions.meta import Meta, Paper, PredictionsFile
 from hand_leaderboard.submissions.sums import write_sums
 
+#: Enough for intervals that look like intervals.
+RESAMPLES = 100
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=2>'\"&{{7*7}}"
-_WORDS = ("Inter", "Wild", "Two", "Graph", "Mesh", "Ego", "Lift", "Occ", "Token", "Flow", "Deep", "Key")
-_ENDS = ("Net", "Hands", "Former", "Pose", "Lifter", "Grasp", "Field", "Track")
-_PEOPLE = ("A. Example, B. Sample", "C. Instance, D. Case, E. Specimen and eleven others",
-           "Team Example", "F. Placeholder")  # fmt: skip
+_WORDS = ("Amber", "Birch", "Cedar", "Dune", "Ember", "Fjord", "Grove", "Heath", "Isle", "Juniper",
+          "Kelp", "Larch")  # fmt: skip
+_ENDS = ("Net", "Pose", "Former", "Lift", "Field", "Track", "Mesh", "Grid")
+_PEOPLE = ("First author, second author", "First author and eleven others who are not named here",
+           "Team Example", "Laboratory for Examples")  # fmt: skip
 _BACKBONES = ("ResNet-50", "ViT-H", "ResNet-18", "HRNet-W48", "")
 
 
@@ -42,6 +47,7 @@ class Scored:
     sums: Sums
     errors: Path | None
     predictions: Path
+    samples: Path | None = None
 
 
 def scored(made: SmallTrack | SmallClips, folder: Path, methods: int = 3) -> list[Scored]:
@@ -61,7 +67,11 @@ def scored(made: SmallTrack | SmallClips, folder: Path, methods: int = 3) -> lis
             errors = None
         else:
             machine.score_file(source, errors=errors)
-        found.append(Scored(machine.scores("all"), machine.sums, errors, path))
+        samples = None
+        if made.track.kind == "pose" and is_procedural(made.track):
+            samples = folder / f"samples-{k}.json"
+            write_few_samples(samples, source, machine.annotations, made.track, errors)
+        found.append(Scored(machine.scores("all"), machine.sums, errors, path, samples))
     return found
 
 
@@ -69,8 +79,8 @@ def _scorer(made: SmallTrack | SmallClips):
     if isinstance(made, SmallClips):
         from hand_bench.actions import ClipEvaluator
 
-        return ClipEvaluator(made.track, made.annotations)
-    return Evaluator(made.track, made.annotations)
+        return ClipEvaluator(made.track, made.annotations, resamples=RESAMPLES)
+    return Evaluator(made.track, made.annotations, resamples=RESAMPLES)
 
 
 def _habit(made: SmallTrack, size: float, seed: int) -> np.ndarray:
@@ -118,7 +128,7 @@ def _mixed(made: SmallTrack | SmallClips, known: Sequence[Scored], rng) -> Score
         track=made.track, declared=machine.declared, annotations=machine.annotations, sums=sums,
         predictions={k: v for k, v in base.predictions.items() if k in ("path", "sha256", "rows")},
         coverage=machine.coverage, partial=[], notes=[],
-        resamples=200, seed=0, time_blocks=machine.time_blocks, allow_missing=False, meshes=None,
+        resamples=RESAMPLES, seed=0, time_blocks=machine.time_blocks, allow_missing=False, meshes=None,
     )  # fmt: skip
     return replace(known[better[0]], result=scoring.result(evaluator, "all"), sums=sums)
 
@@ -169,6 +179,8 @@ def write_submission(root: Path, track: Track, name: str, method: Scored, meta: 
     write_sums(folder / "sums.parquet", method.sums, track)
     if method.errors is not None and track.truth == "public":
         (folder / "errors.parquet").write_bytes(method.errors.read_bytes())
+    if method.samples is not None:
+        (folder / "samples.json").write_bytes(method.samples.read_bytes())
     return folder
 
 
