@@ -310,7 +310,8 @@ def rescore(
 ) -> None:
     """Score every submission again, and say what changed; run it again to go on.
 
-    Exit code 1 where a submission could not be scored, or a number moved without a reason.
+    Exit code 1 where a submission could not be scored, or a number moved without a reason (with
+    --dry-run: where any number moved).
 
     Parameters
     ----------
@@ -327,7 +328,7 @@ def rescore(
     mirror
         Hub dataset (ORG/REPO) with mirrored predictions, for those whose URL fails.
     dry_run
-        Compare, but write nothing.
+        Compare, but write nothing of a submission.
     again
         Begin again, also where a run was interrupted.
     table
@@ -354,5 +355,6 @@ def rescore(
             console.write(f"wrote {table}: what new versions of metrics changed")
     for text in reporting.complaints(outcomes, problems):
         console.note(text)
-    if problems or not all(outcome.well for outcome in outcomes):
+    moved = dry_run and any(outcome.changes for outcome in outcomes)
+    if problems or moved or not all(outcome.well for outcome in outcomes):
         sys.exit(1)

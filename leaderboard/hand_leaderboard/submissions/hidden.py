@@ -209,7 +209,7 @@ def limit_problem(
     for one in others:
         versions = [one.meta, *(v.meta for v in one.history)]
         if one.track.name == track.name:
-            dates += [v.date for v in versions if one.name == name or _people(v) & _people(meta)]
+            dates += [v.date for v in versions if one.name == name or people(v) & people(meta)]
     recent = [d for d in dates if first.isoformat() <= d <= meta.date]
     if len(recent) < MOST:
         return []
@@ -225,6 +225,7 @@ def limit_problem(
     ]  # fmt: skip
 
 
-def _people(meta: Meta) -> set[str]:
+def people(meta: Meta) -> set[str]:
+    """Return the names of who submits, written in one way."""
     names = (*meta.authors, meta.team) if meta.team else meta.authors
     return {" ".join(name.casefold().split()) for name in names}

@@ -15,7 +15,7 @@ from hand_bench.errors import DatasetError, Problem, SubmissionError
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 from hand_leaderboard.submissions import hidden, placing, scoring, truth
-from hand_leaderboard.submissions.folder import Submission, survey
+from hand_leaderboard.submissions.folder import Submission, read_submission, survey
 from hand_leaderboard.submissions.meta import BESIDE, PREDICTIONS, Meta
 from hand_leaderboard.submissions.names import name_of, require_name
 from hand_leaderboard.submissions.safe_yaml import read_yaml
@@ -123,12 +123,12 @@ def submit(
 
 def _refuse_too_many(root: Path, track: Track, name: str, meta: Meta) -> int:
     """Raise HB145 where a team submits too often; return how many versions were there before."""
-    there = survey(root)[0] if root.is_dir() else []
+    there = survey(root)[0] if hidden.is_hidden(track) and root.is_dir() else []
     problems = hidden.limit_problem(meta, track, name, there)
     if problems:
         raise SubmissionError(problems)
-    same = [s for s in there if (s.track.name, s.name) == (track.name, name)]
-    return sum(1 + len(s.history) for s in same)
+    path = placing.place_of(root, track, name)
+    return 1 + len(read_submission(path).history) if path.exists() else 0
 
 
 def _score(
@@ -204,7 +204,7 @@ def next_steps(done: Submitted) -> list[str]:
     branch = f"submission-{done.track.name}-{done.name}"
     lines = [
         f"git switch -c {branch}",
-        f"git add {done.path}",
+        f"git add --all {done.path}",
         f'git commit -m "Submission: {done.slug}"',
         f"git push -u origin {branch}",
         "then open a pull request from that branch",
