@@ -253,7 +253,7 @@ def test_every_format_of_a_table_can_be_downloaded(chromium, small_site):
             for label in ("CSV", "JSON", "LaTeX", "Markdown", "BibTeX"):
                 with page.expect_download() as download:
                     page.locator("#recommended .exports").get_by_text(label, exact=True).click()
-                assert "AmberNet" in download.value.path().read_text("utf-8")
+                assert "CedarFormer" in download.value.path().read_text("utf-8")
         running.shutdown()
 
 

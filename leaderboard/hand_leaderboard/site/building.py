@@ -94,8 +94,9 @@ def _write_track(
     several = len(known) > 1
     data = {s.name: path for path, s in compared.items()}
     compare = compare_pages.path_of(name) if several else ""
-    page = track_pages.page(board, track, exports=exports, compare=compare, data=data)
-    folder.write(track_pages.path_of(name), page)
+    made = track_pages.track_pages(board, track, exports=exports, compare=compare, data=data)
+    for path, text in made.items():
+        folder.write(path, text)
     if several:
         folder.write(compare, compare_pages.page(board, track, compared))
     for submission in own:

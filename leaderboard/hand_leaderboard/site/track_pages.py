@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from hand_bench.tracks import Track, find_track
+from hand_bench.tracks import Track
 from hand_leaderboard.board import Board, Row, Table
 from hand_leaderboard.board.interactive import progress
 from hand_leaderboard.site import pages
-from hand_leaderboard.site.table_sections import section
+from hand_leaderboard.site.folders import LARGEST_PAGE
+from hand_leaderboard.site.table_sections import Section, section
 
 #: Label and path of every export of a table.
 Exports = Callable[[Table], Sequence[tuple[str, str]]]
@@ -24,10 +26,11 @@ def path_of(track: str) -> str:
     return f"tracks/{track}.html"
 
 
-def page(
-    board: Board, track: Track, *, exports: Exports, compare: str, data: Mapping[str, str]
-) -> str:
-    """Return a track's page.
+def track_pages(
+    board: Board, track: Track, *, exports: Exports, compare: str, data: Mapping[str, str],
+    largest: int = LARGEST_PAGE,
+) -> dict[str, str]:  # fmt: skip
+    """Return a track's page by its path; where it would be too large, tables have their own.
 
     Parameters
     ----------
@@ -37,23 +40,41 @@ def page(
         Path of its compare page, "" where fewer than two can be compared.
     data
         Data files of its submissions by row slug.
+    largest
+        Bytes of a page.
     """
     tables = board.tracks[track.name]
-    sections = [section(t, pick=t.main and bool(data), exports=exports(t)) for t in tables]
-    path, main = path_of(track.name), tables[0]
+    every = [section(t, pick=t.main and bool(data), exports=exports(t)) for t in tables]
+    shown = [s for s in every if s.main or s.scored_count or s.reported]
+    given = {"track": track, "procedural": tables[0].procedural}
+    text = _page(track, shown, tables[0], {}, given, compare, data)
+    if len(text.encode()) <= largest:
+        return {path_of(track.name): text}
+    apart = {s.key: f"tracks/{track.name}/{s.key}.html" for s in shown if not s.main}
+    found = {path_of(track.name): _page(track, shown, tables[0], apart, given, compare, data)}
+    for s in (s for s in shown if s.key in apart):
+        path = apart[s.key]
+        found[path] = pages.render("protocol.html.j2", path, section=s, scripts=("table",), **given)
+    return found
+
+
+def _page(
+    track: Track, shown: Sequence[Section], main: Table, apart: Mapping[str, str],
+    given: Mapping[str, Any], compare: str, data: Mapping[str, str],
+) -> str:  # fmt: skip
     unit = "px" if track.kind == "pose-2d" else "mm"
     return pages.render(
         "track.html.j2",
-        path,
-        track=track,
-        procedural=main.procedural,
+        path_of(track.name),
         truth=TRUTH[track.truth],
-        sections=[s for s in sections if s.main or s.scored_count or s.reported],
+        sections=shown,
+        apart=apart,
         compare=compare,
         curves=bool(data) and track.kind != "action",
         unit=unit,
         figures=figures(main, data, unit, track.primary.metric),
         scripts=("table", "plot", "track"),
+        **given,
     )
 
 
@@ -70,11 +91,6 @@ def figures(table: Table, data: Mapping[str, str], unit: str, metric: str) -> di
         "metric": metric,
         "percent": bool(primary and not primary.unit),
     }
-
-
-def find(name: str) -> Track:
-    """Return a track of the board."""
-    return find_track(name)
 
 
 def best_reported(table: Table) -> tuple[Row, str] | None:
