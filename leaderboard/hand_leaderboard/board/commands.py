@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from hand_bench.cli import console
 
 if TYPE_CHECKING:
-    from hand_leaderboard.board.tables import Table
+    from hand_leaderboard.board.tables import Column, Row, Table
 
 Format = Literal["text", "csv", "json", "latex", "markdown", "bibtex"]
 #: Where submissions are unless another folder is given.
@@ -140,27 +140,62 @@ def _print(table: Table, intervals: bool) -> None:
         one_line,
         rank_text,
         sections,
-        shown_columns,
     )
 
     console.write(one_line(caption(table)))
     if table.is_empty:
         console.write("no rows yet")
-    columns = shown_columns(table)
+    left_out = 0
     for section in sections(table):
-        used = [c for c in columns if any(c.key in row.cells for row in section.rows)]
-        heads = [heading(column) for column in used]
         place = "#" if section.ranked else "source"
-        shown = console.table(section.heading, place, "method", *heads, right=tuple(heads))
-        for row in section.rows:
-            first = rank_text(row) or "–" if section.ranked else row.source
-            cells = [row.cells.get(column.key) for column in used]
-            numbers = [
+        places = [rank_text(r) or "–" if section.ranked else r.source for r in section.rows]
+        names = [_plain(row.method) for row in section.rows]
+        texts = _texts(table, section.rows, intervals)
+        room = console.out().width - _width([place, *places]) - _width(["method", *names])
+        shown = _fitting(texts, table.primary, room)
+        left_out += len(texts) - len(shown)
+        heads = [heading(column) for column in shown]
+        made = console.table(section.heading, place, "method", *heads, right=tuple(heads))
+        for k, (first, name) in enumerate(zip(places, names, strict=True)):
+            made.add_row(_plain(first), name, *(texts[column][k] for column in shown))
+        console.out().print(made)
+    if left_out:
+        console.note(f"{left_out} columns do not fit here; `--format csv` has all of them.")
+
+
+def _texts(table: Table, rows: Sequence[Row], intervals: bool) -> dict[Column, list[str]]:
+    """Return what stands in each column that has a number in these rows."""
+    found = {}
+    for column in table.columns:
+        cells = [row.cells.get(column.key) for row in rows]
+        if any(cell and cell.value is not None for cell in cells):
+            found[column] = [
                 "" if c is None else f"{c.text} ±{c.half_width}" if intervals and c.ci95 else c.text
                 for c in cells
             ]
-            shown.add_row(_plain(first), _plain(row.method), *numbers)
-        console.out().print(shown)
+    return found
+
+
+def _fitting(texts: dict[Column, list[str]], primary: Column | None, room: int) -> list[Column]:
+    """Return columns that fit beside each other: what orders the table, then the fullest ones."""
+    from hand_leaderboard.board.exports.sections import heading
+
+    def worth(column: Column) -> tuple[bool, int, bool]:
+        other = primary is not None and column.subset != primary.subset
+        return column != primary, -sum(map(bool, texts[column])), other
+
+    chosen = set()
+    for column in sorted(texts, key=worth):
+        width = _width([heading(column), *texts[column]])
+        if width <= room:
+            room -= width
+            chosen.add(column)
+    return [column for column in texts if column in chosen]
+
+
+def _width(texts: Sequence[str]) -> int:
+    """Return the width of a column with the space beside it."""
+    return 3 + max(map(len, texts))
 
 
 def _plain(text: str) -> str:
