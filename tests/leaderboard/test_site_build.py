@@ -19,7 +19,7 @@ from hand_bench.tracks import TRACKS, find_track
 from hand_leaderboard.board import read_board
 from hand_leaderboard.site import about_pages, build, definitions, home_page, track_pages, write_site
 from hand_leaderboard.site.commands import server
-from hand_leaderboard.site.folders import LARGEST_PAGE, SiteFolder
+from hand_leaderboard.site.folders import LARGEST_PAGE, SiteFolder, large_pages
 
 VOID = {"meta", "img", "br", "link", "input", "col", "hr"}
 
@@ -254,11 +254,11 @@ def test_a_name_that_leads_out_of_the_site_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_large_pages_are_remembered(tmp_path):
+def test_large_pages_are_found(tmp_path):
     folder = SiteFolder(tmp_path)
     folder.write("a.html", "x" * LARGEST_PAGE)
-    folder.write("b.html", "x" * (LARGEST_PAGE + 1))
-    assert folder.large == ["b.html"]
+    folder.write("b/c.html", "x" * (LARGEST_PAGE + 1))
+    assert large_pages(tmp_path) == [tmp_path / "b/c.html"]
 
 
 def test_every_metric_and_part_of_a_signature_has_a_sentence():

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 
-def build(root: str | Path, out: str | Path, *, progress: Progress = quiet) -> Path:
+def build(
+    root: str | Path, out: str | Path, *, base_url: str = "", progress: Progress = quiet
+) -> Path:
     """Read all submissions and write the site; an older site at `out` is replaced as a whole.
 
     Parameters
@@ -47,6 +49,8 @@ def build(root: str | Path, out: str | Path, *, progress: Progress = quiet) -> P
         The folder `submissions/`.
     out
         Where the site goes: a new or empty folder, or one that holds a site.
+    base_url
+        Where it will be on the web, for the links of the feed; nothing else needs it.
 
     Raises
     ------
@@ -57,10 +61,12 @@ def build(root: str | Path, out: str | Path, *, progress: Progress = quiet) -> P
     progress("read submissions", 0, 1)
     board = read_board(root)
     progress("read submissions", 1, 1)
-    return write_site(board, out, progress=progress)
+    return write_site(board, out, base_url=base_url, progress=progress)
 
 
-def write_site(board: Board, out: str | Path, *, progress: Progress = quiet) -> Path:
+def write_site(
+    board: Board, out: str | Path, *, base_url: str = "", progress: Progress = quiet
+) -> Path:
     """Write the site of a board; raises as `build`."""
     require_rows(board, board.submissions)
     pages.environment()
@@ -78,7 +84,7 @@ def write_site(board: Board, out: str | Path, *, progress: Progress = quiet) -> 
             progress("write tracks", k, len(board.tracks))
             _write_track(board, name, folder, exports)
         progress("write tracks", len(board.tracks), len(board.tracks))
-        takeaways.feed(board, folder)
+        takeaways.feed(board, folder, base_url)
         folder.write("site.json", _description(board))
     return Path(out)
 

@@ -12,12 +12,15 @@ from cyclopts import Parameter
 from hand_bench.cli.console import note, progress_bar, write
 from hand_bench.errors import HandBenchError, Problem
 from hand_leaderboard.site.building import build
+from hand_leaderboard.site.folders import LARGEST_PAGE, large_pages
 
 ROOT = Path("submissions")
 Out = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 
-def build_command(*, output: Out = Path("site"), root: Path = ROOT) -> None:
+def build_command(
+    *, output: Out = Path("site"), root: Path = ROOT, base_url: str = ""
+) -> None:
     """Write the site: static pages that work from a folder and ask nobody for anything.
 
     Parameters
@@ -26,9 +29,13 @@ def build_command(*, output: Out = Path("site"), root: Path = ROOT) -> None:
         Where it goes; a site that is there already is replaced.
     root
         The folder of submissions.
+    base_url
+        Where the site will be on the web, for the links of its feed.
     """
     with progress_bar() as progress:
-        out = build(root, output, progress=progress)
+        out = build(root, output, base_url=base_url, progress=progress)
+    for path in large_pages(out):
+        note(f"{path} has more than {LARGEST_PAGE:,} bytes: slow on phones.")
     write(str(out / "index.html"))
 
 

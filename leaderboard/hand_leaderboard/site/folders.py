@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hand_bench.errors import HandBenchError, Problem
@@ -18,12 +18,11 @@ MARK = "site.json"
 LARGEST_PAGE = 1_000_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class SiteFolder:
-    """A folder that is being filled; `large` are pages above the size that is promised."""
+    """A folder that is being filled."""
 
     path: Path
-    large: list[str] = field(default_factory=list)
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write one file; its name is a path below the folder and nothing else.
@@ -39,8 +38,14 @@ class SiteFolder:
         data = content.encode("utf-8") if isinstance(content, str) else content
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        if len(data) > LARGEST_PAGE and name.endswith((".html", ".js")):
-            self.large.append(name)
+
+
+def large_pages(folder: Path) -> list[Path]:
+    """Return the pages and data files of a site that are larger than a page should be."""
+    return [
+        path for path in sorted(folder.rglob("*"))
+        if path.suffix in (".html", ".js") and path.stat().st_size > LARGEST_PAGE
+    ]  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from hand_leaderboard.board.exports import FORMATS
 from hand_leaderboard.board.exports.badges import badge as badge_svg
 from hand_leaderboard.board.exports.feed import atom
 from hand_leaderboard.site.folders import SiteFolder
+from hand_leaderboard.site.pages import page_of
 from hand_leaderboard.site.submission_pages import row_of
 from hand_leaderboard.site.track_pages import Exports
 
@@ -50,4 +51,4 @@ def badge(board: Board, submission: Submission, folder: SiteFolder) -> str:
 
 def feed(board: Board, folder: SiteFolder, base_url: str = "") -> None:
     """Write the Atom feed of new rows; its links need to know where the site will be."""
-    folder.write("feed.xml", atom(board, base_url=base_url))
+    folder.write("feed.xml", atom(board, base_url=base_url, page_of=page_of))
