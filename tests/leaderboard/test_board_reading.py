@@ -259,3 +259,27 @@ def test_action_tracks_are_ranked_by_accuracy(tmp_path):
     rows = read_board(world.root).main_table("handsim-h2o-action").groups[0].rows
     assert [(r.slug, r.rank_interval) for r in rows] == [("often", (1, 1)), ("seldom", (2, 2))]
     assert np.isclose(rows[0].cells["accuracy"].value, 0.95, atol=0.06)
+
+
+def test_hidden_tracks_are_ranked_by_published_sums_alone(tmp_path):
+    from benchmark.small_tracks import camera_track
+    from hand_leaderboard.board.interactive import sums_data, track_data, worst_samples
+    from hand_leaderboard.submissions.submitting import submit
+    from leaderboard.board_world import described
+
+    made = camera_track(tmp_path, "egoexo4d-hand-test", sequences=6, frames=32)
+    for name, noise in (("near", 3.0), ("far", 12.0)):
+        preds = made.write(tmp_path / f"{name}.parquet", made.noisy(noise))
+        described(made, preds, method=name).write(tmp_path / f"{name}.yaml")
+        submit(preds, track=made.track, meta=tmp_path / f"{name}.yaml", name=name,
+               root=tmp_path / "submissions", annotations=str(made.annotations))  # fmt: skip
+    board = read_board(tmp_path / "submissions")
+    rows = board.main_table("egoexo4d-hand-test").groups[0].rows
+    assert [(r.slug, r.rank, r.rank_interval) for r in rows] == [
+        ("near", 1, (1, 1)), ("far", 2, (2, 2))
+    ]  # fmt: skip
+    assert all(s.errors is None and worst_samples(s) == [] for s in board.submissions)
+    shared = track_data(board.submissions)
+    ratio = sums_data(board.submissions[0], shared)["ratios"]["auc-0-50"]["all"]
+    value = sum(ratio["total"]) / sum(ratio["weight"])
+    assert value == pytest.approx(rows[1].cells["auc-0-50"].value, abs=1e-3)

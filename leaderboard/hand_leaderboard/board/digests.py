@@ -152,20 +152,34 @@ def _unused(track: Track) -> set[str]:
 
 def digest_of(sums: Sums) -> Digest:
     """Reduce sums to the metrics that are compared."""
-    rows = sums.rows.rows
-    values = np.concatenate([*sums.rows.chunks, np.zeros((0, sums.rows.layout.width))])
-    view = SumsView(values[list(rows.values())], sums.rows.layout)
+    layout, rows = sums.rows.layout, sums.rows.rows
+    values = [sums.rows[row] for row in rows.values()]
+    view = SumsView(np.stack(values) if values else np.zeros((0, layout.width)), layout)
     names = sorted({cluster for _, cluster in rows})
     at = {name: k for k, name in enumerate(names)}
-    cluster = np.array([at[name] for _, name in rows], int)
+    places = _Places(
+        np.array([at[name] for _, name in rows], int),
+        len(names),
+        {s.name: np.array([s.contains(cell, sums.track.strata) for cell, _ in rows], bool)
+         for s in sums.track.subsets},
+    )  # fmt: skip
     known = {m.metric: (m, subsets) for m, subsets in sums.track.protocol(PROTOCOL).measures}
     given = {m.metric for m in sums.measures()}
     parts: dict[str, dict[str, ClusterParts]] = {}
     for metric in compared_metrics(sums.track):
         measure, subsets = known[metric]
         if metric in given and _is_ratio(measure, view):
-            parts[metric] = _by_subset(sums, measure, subsets, view, cluster, len(names))
+            parts[metric] = _by_subset(sums.track, measure, subsets, view, places)
     return Digest(tuple(names), parts, _joints(sums.track, view))
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The cluster of each row of sums, how many there are, and the rows of every subset."""
+
+    cluster: np.ndarray
+    clusters: int
+    members: Mapping[str, np.ndarray]
 
 
 def _is_ratio(measure: Measure, view: SumsView) -> bool:
@@ -185,25 +199,18 @@ def _of_rows(measure: Measure, view: SumsView | OneSide) -> tuple[np.ndarray, np
 
 
 def _by_subset(
-    sums: Sums,
-    measure: Measure,
-    subsets: Sequence[str],
-    view: SumsView,
-    cluster: np.ndarray,
-    clusters: int,
+    track: Track, measure: Measure, subsets: Sequence[str], view: SumsView, places: _Places
 ) -> dict[str, ClusterParts]:
     of_side: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    cells = [cell for cell, _ in sums.rows.rows]
     out = {}
     for name in subsets:
-        subset = sums.track.subset(name)
-        if subset.side not in of_side:
-            sided = OneSide(view, HAND_SIDES.index(subset.side)) if subset.side else view
-            of_side[subset.side] = _of_rows(measure, sided)
-        member = np.array([subset.contains(cell, sums.track.strata) for cell in cells], bool)
+        side, member = track.subset(name).side, places.members[name]
+        if side not in of_side:
+            sided = OneSide(view, HAND_SIDES.index(side)) if side else view
+            of_side[side] = _of_rows(measure, sided)
         totals, weights = (
-            np.bincount(cluster[member], values[member], clusters)
-            for values in of_side[subset.side]
+            np.bincount(places.cluster[member], values[member], places.clusters)
+            for values in of_side[side]
         )
         out[name] = ClusterParts(totals, weights)
     return out

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,7 @@ def schema(track: Track) -> pa.Schema:
     return pa.schema(fields, metadata=metadata)
 
 
+@cache
 def _widths(layout: core.SumsLayout) -> dict[str, int]:
     """Numbers of each field, both hands together."""
     row = core.SumsView(np.zeros(layout.width), layout)
@@ -153,16 +154,17 @@ class Sums:
         try:
             # One thread and no file system layer: boards read thousands of small files.
             file = pq.ParquetFile(pa.BufferReader(path.read_bytes()))
-            kept = [name for name in file.schema_arrow.names if _field(name) not in without]
+            stored = file.schema_arrow
+            kept = [name for name in stored.names if _field(name) not in without]
             table = file.read(columns=kept, use_threads=False)
-            known = {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
+            known = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
             if known.get("format") != FORMAT:
                 raise ValueError("another format")
             track = track or find_track(known.get("track", ""))
             wanted = schema(track)
             if known.get("track_version") != str(track.version) or known["track"] != track.name:
                 raise ValueError(f"of {known['track']} v{known.get('track_version')}")
-            if file.schema_arrow.names != wanted.names or file.schema_arrow.types != wanted.types:
+            if stored.names != wanted.names or stored.types != wanted.types:
                 raise ValueError("of other fields")
             return cls(track, _rows(table, track), known.get("reduced", ""))
         except (pa.ArrowException, OSError, ValueError, KeyError, TrackError) as error:
@@ -248,6 +250,7 @@ def _rows(table: pa.Table, track: Track) -> core.Sums:
     return found
 
 
+@cache
 def _places(layout: core.SumsLayout) -> dict[str, np.ndarray]:
     """Position in a row of every number of a field, in the order of the stored list."""
     numbered = core.SumsView(np.arange(layout.width, dtype=np.float64), layout)
