@@ -8,6 +8,7 @@ is kept under the data folder by its hash. Proxies and netrc files of the enviro
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import ipaddress
@@ -15,7 +16,7 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -145,15 +146,23 @@ def _fetch_to(
             with files.replacing(path) as temporary:
                 _download(url, wanted, temporary, network, progress)
             return
-        except (OSError, http.client.HTTPException, _Busy) as error:
+        except _Busy as error:
             if not left:
-                reason = str(error) or type(error).__name__
-                raise _refused(url, f"cannot be read: {reason[:160]}") from None
+                raise _refused(url, f"cannot be read: {str(error)[:160]}") from None
             time.sleep(network.pause)
 
 
 class _Busy(Exception):
-    """A server that may answer when it is asked again."""
+    """A server or a network that may answer when it is asked again."""
+
+
+@contextlib.contextmanager
+def _over_the_network() -> Iterator[None]:
+    """Tell faults of the network from those of this machine's disk."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise _Busy(str(error) or type(error).__name__) from error
 
 
 def _download(
@@ -161,7 +170,8 @@ def _download(
 ) -> None:
     end = time.monotonic() + network.longest
     for _ in range(REDIRECTS + 1):
-        link, answer = _ask(url, network)
+        with _over_the_network():
+            link, answer = _ask(url, network)
         try:
             if answer.status in (301, 302, 303, 307, 308):
                 url = urljoin(url, answer.headers.get("Location", ""))
@@ -220,7 +230,7 @@ def _read(
         raise _other(url, f"has {int(length):,} bytes, submission.yaml says {wanted.size:,}")
     digest, done = hashlib.sha256(), 0
     with temporary.open("wb") as stream:
-        while data := answer.read(min(CHUNK, wanted.size - done + 1)):
+        while data := _chunk(answer, wanted.size - done + 1):
             done += len(data)
             if done > wanted.size:
                 raise _other(url, f"has more than the {wanted.size:,} bytes of submission.yaml")
@@ -234,6 +244,11 @@ def _read(
     if digest.hexdigest() != wanted.sha256:
         raise _other(url, f"has SHA-256 {digest.hexdigest()[:12]}..., submission.yaml says "
                      f"{wanted.sha256[:12]}...")  # fmt: skip
+
+
+def _chunk(answer: http.client.HTTPResponse, most: int) -> bytes:
+    with _over_the_network():
+        return answer.read(min(CHUNK, most))
 
 
 def _refused(url: str, what: str) -> SubmissionError:

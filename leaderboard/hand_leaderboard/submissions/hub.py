@@ -58,11 +58,21 @@ def open_pull_request(repo: str, folder: Path, place: str, title: str, text: str
     """Send a folder to a dataset as a pull request; return its address."""
     hub = require_hub()
     with explained(repo):
-        done = hub.HfApi().upload_folder(
-            repo_id=repo, repo_type="dataset", folder_path=folder, path_in_repo=place,
-            commit_message=title, commit_description=text, create_pr=True,
+        made = [
+            hub.CommitOperationAdd(path_in_repo=f"{place}/{inside}", path_or_fileobj=path)
+            for inside, path in _files(folder)
+        ]
+        done = hub.HfApi().create_commit(
+            repo, made, commit_message=title, commit_description=text, repo_type="dataset",
+            create_pr=True,
         )  # fmt: skip
     return str(done.pr_url or done.commit_url)
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Return every file under a folder with its place in it."""
+    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink()]
+    return [(p.relative_to(folder).as_posix(), p) for p in paths]
 
 
 def upload(repo: str, sent: Mapping[str, Path], title: str) -> list[str]:
@@ -78,9 +88,3 @@ def upload(repo: str, sent: Mapping[str, Path], title: str) -> list[str]:
             ]
             api.create_commit(repo, made, commit_message=title, repo_type="dataset")
     return lacking
-
-
-def address(repo: str, place: str) -> str:
-    """Return where a file of a dataset is downloaded."""
-    hub = require_hub()
-    return hub.hf_hub_url(repo, place, repo_type="dataset")
