@@ -25,7 +25,7 @@ from hand_bench import files
 from hand_bench.data import open_annotations
 from hand_bench.errors import BaselineError, DatasetError, Problem
 from hand_bench.lineage import HANDSIM
-from hand_bench.predictions import clips_table, predictions_table, write_table
+from hand_bench.predictions import clips_table, compact, predictions_table, write_table
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track, track_names
 
@@ -148,12 +148,14 @@ def write_row(row: BoardRow, root: str | Path, *, date: str = "", **options: Any
         "team": TEAM,
         "date": date or datetime.date.today().isoformat(),
         "licence": LICENCE,
-        **about,
+        **{name: value for name, value in about.items() if name != "place"},
         "inputs": _every_input(row.track, inputs),
         "predictions": {
-            "file": PREDICTIONS, "sha256": files.sha256(path), "size": path.stat().st_size
+            **about.get("place", {"file": PREDICTIONS}),
+            "sha256": files.sha256(path),
+            "size": path.stat().st_size,
         },
-    }  # fmt: skip
+    }
     with files.replacing(folder / META) as temporary:
         temporary.write_text(_yaml(described), "utf-8")
     return folder
@@ -176,6 +178,7 @@ def _write_floor(row: BoardRow, path: Path) -> tuple[tuple[str, ...], dict[str, 
     )
     table = clips_table if track.kind == "action" else predictions_table
     write_table(path, table(columns.pop("sample_id"), **columns, declared=declared))
+    compact(path)
     fitted = fitted_to(track)
     split = fitted.table.removesuffix(fitted.table.rsplit("-", 1)[-1]) + "train"
     said = _FLOORS[row.name]
@@ -197,10 +200,13 @@ def _write_weights(
     folder = find_weights(row.name)
     loaded = load_weights(row.name)
     kept = folder / PREDICTIONS
+    place = {}
     if not options and _is_scored(folder, row.track):
         shutil.copyfile(kept, path)
+        place = {"place": {"weights": loaded.name}}
     else:
         predict(loaded, row.track, path, **options)
+        compact(path)
     record = json.loads((folder / RECORD).read_text("utf-8"))
     return _declared(path, row.track), {
         "method": loaded.name,
@@ -211,6 +217,7 @@ def _write_weights(
         "hardware": f"{record['device']}, {record['minutes']:g} minutes",
         "kind": "baseline",
         "weights": [loaded.name],
+        **place,
     }
 
 

@@ -21,6 +21,7 @@ from hand_baselines.training import RECORD
 from hand_baselines.weights import load_weights, save_weights, seal
 from hand_bench import files
 from hand_bench.errors import BaselineError, Problem
+from hand_bench.predictions import compact
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
 
@@ -101,7 +102,8 @@ def ship(
     notes
         What else the card has to say.
     predictions
-        Where the predictions of the first track are kept; default: they are not.
+        Where the predictions of the first track are kept, to a sixteenth of a millimetre; default:
+        they are not.
     store
         How numbers are stored (see `tensors`).
 
@@ -152,6 +154,8 @@ def _scored(
         path = Path(predictions or Path(place) / f"{loaded.name}.parquet")
         options: dict[str, Any] = dict(trial.options)
         predict(loaded, trial.track, path, workers=workers, **options)
+        if predictions is not None:
+            compact(path)
         return shareable(score(path, trial.track))
 
 

@@ -95,7 +95,14 @@ class Submission:
     @property
     def predictions(self) -> Path | None:
         """Its predictions, None where they are at a URL or gone."""
-        return _if_there(self.path / PREDICTIONS)
+        return _if_there(_predictions(self.path, self.meta))
+
+
+def _predictions(path: Path, meta: Meta) -> Path:
+    """Return where predictions that are no download lie: beside it, or beside shipped weights."""
+    if meta.predictions.weights:
+        return path.parents[2] / "baselines/weights" / meta.predictions.weights / PREDICTIONS
+    return path / PREDICTIONS
 
 
 def _if_there(path: Path) -> Path | None:
@@ -284,10 +291,10 @@ def _disagreements(submission: Submission) -> Iterator[Problem]:
                 yield Problem("HB147", str(path / name), "is there, though it is withdrawn.",
                               fix="`hand-bench submit withdraw` removes it.")  # fmt: skip
         return
-    if meta.predictions.file:
-        yield from _other_bytes(path / PREDICTIONS, meta)
-    elif (path / PREDICTIONS).exists():
-        yield Problem("HB140", str(path), "predictions are at a URL and beside it.",
+    if not meta.predictions.url:
+        yield from _other_bytes(_predictions(path, meta), meta)
+    if not meta.predictions.file and (path / PREDICTIONS).exists():
+        yield Problem("HB140", str(path), "predictions are elsewhere and beside it.",
                       fix="Keep one of them.")  # fmt: skip
     hidden = submission.track.truth != "public"
     if hidden and (path / ERRORS).exists():

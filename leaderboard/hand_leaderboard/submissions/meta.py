@@ -43,12 +43,13 @@ class Paper:
 
 @dataclass(frozen=True)
 class PredictionsFile:
-    """Where the predictions are: at a URL (https), or beside the description; never both."""
+    """Where the predictions are: at a URL (https), beside the description, or beside weights."""
 
     sha256: str
     size: int
     url: str = ""
     file: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,8 +237,11 @@ def _contradictions(stored: Mapping[str, Any], where: str) -> Iterator[Problem]:
         both = "both authors and team" if stored.get("authors") else "neither authors nor team"
         yield Problem("HB140", where, f"names {both}.", fix="Give one of them.")
     predictions = stored["predictions"]
-    if bool(predictions.get("url")) == bool(predictions.get("file")):
+    if sum(bool(predictions.get(place)) for place in ("url", "file", "weights")) != 1:
         yield Problem("HB140", where, "predictions needs a url or a file, and not both.")
+    if predictions.get("weights") and predictions["weights"] not in stored.get("weights", ()):
+        what = f"predictions of {predictions['weights']}, which the baseline is not made of."
+        yield Problem("HB140", where, what, fix="Name it under `weights`.")
     if predictions.get("file") and predictions["size"] > BESIDE:
         yield Problem(
             "HB140", where,

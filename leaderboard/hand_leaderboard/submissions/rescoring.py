@@ -137,10 +137,10 @@ def _same_file(old: Path, new: Path) -> bool:
 def predictions_of(
     submission: Submission, *, mirror: str = "", network: fetching.Network | None = None
 ) -> Path:
-    """Return a submission's predictions: beside it, or fetched and checked."""
+    """Return a submission's predictions: beside it or its weights, or fetched and checked."""
     wanted = submission.meta.predictions
-    if wanted.file:
-        return submission.path / PREDICTIONS
+    if not wanted.url and submission.predictions is not None:
+        return submission.predictions
     mirrors = (mirror_address(mirror, submission),) if mirror else ()
     return fetching.fetch(wanted, network=network, mirrors=mirrors)
 

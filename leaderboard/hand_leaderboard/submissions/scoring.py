@@ -158,9 +158,13 @@ def _refuse_bombs(preds: Path, samples: int) -> None:
     raise SubmissionError(Problem("HB105", preds.name, what, "Another track's file?"))
 
 
+#: Bytes up to which errors of single joints are kept: their sums are in ``sums.parquet`` anyway.
+WITH_JOINTS = 128_000
+
+
 def keep_small(path: Path) -> None:
     """Leave the errors of single joints out of a large file, and no file where it stays large."""
-    if path.stat().st_size <= MOST[ERRORS]:
+    if path.stat().st_size <= WITH_JOINTS:
         return
     with pq.ParquetFile(path) as source:
         names = [n for n in source.schema_arrow.names if not n.endswith("_errors")]

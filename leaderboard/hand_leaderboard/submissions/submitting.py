@@ -175,7 +175,7 @@ def bytes_of(preds: Path, said: Any, where: str) -> Any:
     if given is None:
         return said
     found = {"sha256": files.sha256(preds), "size": preds.stat().st_size}
-    if not given.get("url"):
+    if not given.get("url") and not given.get("weights"):
         given.setdefault("file", PREDICTIONS)
         if found["size"] > BESIDE:
             raise SubmissionError(
