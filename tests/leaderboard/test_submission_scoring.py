@@ -113,6 +113,12 @@ def test_a_large_errors_file_loses_its_joints_first_then_itself(prepared, tmp_pa
     assert not list((tmp_path / "out").glob("*errors*"))
 
 
+def test_errors_of_more_rows_than_could_be_kept_are_not_made(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "_MOST_ROWS", 20)
+    scored(prepared.predictions(tmp_path / "p.parquet"), prepared, tmp_path)
+    assert not list((tmp_path / "out").glob("*errors*"))
+
+
 def test_check_of_predictions_without_annotations_looks_at_the_form(prepared, tmp_path):
     preds = prepared.predictions(tmp_path / "p.parquet")
     meta = submitted.describe(preds, TRACK)
