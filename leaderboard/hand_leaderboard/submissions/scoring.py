@@ -166,7 +166,7 @@ WITH_JOINTS = 128_000
 
 def keep_small(path: Path) -> None:
     """Leave the errors of single joints out of a large file, and no file where it stays large."""
-    if path.stat().st_size <= WITH_JOINTS:
+    if path.stat().st_size <= min(WITH_JOINTS, MOST[ERRORS]):
         return
     with pq.ParquetFile(path) as source:
         names = [n for n in source.schema_arrow.names if not n.endswith("_errors")]
