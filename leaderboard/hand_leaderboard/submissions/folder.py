@@ -191,8 +191,8 @@ def read_result(path: Path) -> Result | None:
     if not path.is_file():
         return None
     try:
-        stored = Result.from_json(json.loads(path.read_text("utf-8")))
-        json.dumps(stored.to_json(), allow_nan=False)
+        plain = json.loads(path.read_text("utf-8"), parse_constant=_refused)
+        stored = Result.from_json(plain)
         _ = stored.primary, stored.coverage["expected"], stored.predictions["sha256"]
         _ = stored.annotations["release"]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError,
@@ -201,6 +201,11 @@ def read_result(path: Path) -> Result | None:
         fix = "`hand-bench rescore` writes it; nobody else does."
         raise SubmissionError(Problem("HB146", str(path), what, fix=fix)) from None
     return stored
+
+
+def _refused(name: str) -> float:
+    """Refuse NaN and infinities, which the scorer never writes."""
+    raise ValueError(name)
 
 
 def read_withdrawn(path: Path) -> Withdrawn | None:
