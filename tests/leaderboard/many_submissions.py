@@ -104,7 +104,9 @@ def write_track(
     rng = np.random.default_rng(seed)
     names = []
     for k in range(count):
-        title = f"{_WORDS[k % 12]}{_ENDS[(k // 12 + k) % 8]}" + (f" {k // 96 + 1}" if k >= 96 else "")
+        title = f"{_WORDS[k % 12]}{_ENDS[(k // 12 + k) % 8]}" + (
+            f" {k // 96 + 1}" if k >= 96 else ""
+        )
         name = f"{title.lower().replace(' ', '-')}-{k}"
         method = known[k] if k < len(known) else _mixed(made, known, rng)
         write_submission(root, made.track, name, method, _meta(title, k, made.track, rng, hostile))
@@ -169,7 +171,9 @@ def write_submission(root: Path, track: Track, name: str, method: Scored, meta: 
     digest = files.sha256(method.predictions)
     size = method.predictions.stat().st_size
     url = meta.predictions.url
-    replace(meta, predictions=PredictionsFile(digest, size, url=url)).write(folder / "submission.yaml")
+    replace(meta, predictions=PredictionsFile(digest, size, url=url)).write(
+        folder / "submission.yaml"
+    )
     stored = replace(
         method.result,
         predictions=method.result.predictions | {"path": None, "sha256": digest,
