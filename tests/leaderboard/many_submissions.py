@@ -1,4 +1,4 @@
-"""Folders of submissions for tests, as the scorer leaves them: real sums and scores of small tables.
+"""Folders of submissions for tests, as the scorer leaves them: sums and scores of small tables.
 
 A few methods are really scored on a small table of the track; the others take some sequences of one
 and some of another, so that hundreds of different methods cost little. `hostile` texts are in every
@@ -116,7 +116,7 @@ def write_track(
 
 def _mixed(made: SmallTrack | SmallClips, known: Sequence[Scored], rng) -> Scored:
     """Another method: every sequence is answered as one of the known methods does."""
-    rows = [key for key in known[0].sums.rows]
+    rows = list(known[0].sums.rows)
     clusters = sorted({cluster for _, cluster in rows})
     share = rng.random()
     better = [0, 1] if len(known) == 2 else [int(rng.integers(0, 2)), 2]
@@ -130,7 +130,8 @@ def _mixed(made: SmallTrack | SmallClips, known: Sequence[Scored], rng) -> Score
         track=made.track, declared=machine.declared, annotations=machine.annotations, sums=sums,
         predictions={k: v for k, v in base.predictions.items() if k in ("path", "sha256", "rows")},
         coverage=machine.coverage, partial=[], notes=[],
-        resamples=RESAMPLES, seed=0, time_blocks=machine.time_blocks, allow_missing=False, meshes=None,
+        resamples=RESAMPLES, seed=0, time_blocks=machine.time_blocks,
+        allow_missing=False, meshes=None,
     )  # fmt: skip
     return replace(known[better[0]], result=scoring.result(evaluator, "all"), sums=sums)
 
@@ -176,8 +177,8 @@ def write_submission(root: Path, track: Track, name: str, method: Scored, meta: 
     )
     stored = replace(
         method.result,
-        predictions=method.result.predictions | {"path": None, "sha256": digest,
-                                                 "inputs": list(meta.inputs), "method": meta.method},
+        predictions=method.result.predictions
+        | {"path": None, "sha256": digest, "inputs": list(meta.inputs), "method": meta.method},
     )  # fmt: skip
     stored.save(folder / "result.json")
     write_sums(folder / "sums.parquet", method.sums, track)

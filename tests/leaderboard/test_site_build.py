@@ -1,4 +1,4 @@
-"""The built site as files: the same bytes again, nothing lost, no dead link, nothing from outside."""
+"""The built site as files: the same bytes again, nothing lost, no dead link, nothing outside."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_an_older_site_is_replaced_and_nothing_else_is(small_site, tmp_path):
     other = tmp_path / "home"
     other.mkdir()
     (other / "thesis.tex").write_text("years", "utf-8")
-    with pytest.raises(HandBenchError, match="HB402.*holds something else than a site"):
+    with pytest.raises(HandBenchError, match=r"HB402.*holds something else than a site"):
         build(small_site.root, other)
     assert (other / "thesis.tex").read_text("utf-8") == "years"
     assert {p.name for p in tmp_path.iterdir()} == {"site", "home"}

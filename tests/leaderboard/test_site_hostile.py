@@ -138,15 +138,15 @@ def test_an_address_that_slipped_through_is_text(small_site, tmp_path):
         )
         for s in board.submissions
     )
-    tracks = {
-        name: tuple(
-            replace(t, groups=tuple(
-                replace(g, rows=tuple(replace(r, code=bad, paper=r.paper and replace(r.paper, url=bad))
-                                      for r in g.rows)) for g in t.groups))
-            for t in tables
-        )
-        for name, tables in board.tracks.items()
-    }  # fmt: skip
+
+    def spoilt(row):
+        return replace(row, code=bad, paper=row.paper and replace(row.paper, url=bad))
+
+    def of_groups(table):
+        groups = (replace(g, rows=tuple(map(spoilt, g.rows))) for g in table.groups)
+        return replace(table, groups=tuple(groups))
+
+    tracks = {name: tuple(map(of_groups, tables)) for name, tables in board.tracks.items()}
     site = write_site(replace(board, tracks=tracks, submissions=submissions), tmp_path / "site")
     for path in site.rglob("*.html"):
         hrefs = [a.get("href") or "" for _, a in Page(path.read_text("utf-8")).tags]
