@@ -260,10 +260,10 @@ def read_submission(path: str | Path) -> list[str] | None:
             Problem("HB113", str(path), "is not a YAML mapping of names to values.")
         )
     declared = stored.get("training")
-    return None if declared is None else _lines(declared, str(path))
+    return None if declared is None else training_lines(declared, str(path))
 
 
-def _lines(declared: object, where: str) -> list[str]:
+def training_lines(declared: object, where: str) -> list[str]:
     """Return the lines of a YAML value: texts, and mappings of a name to what was used of it."""
     rows = declared if isinstance(declared, list) else [declared]
     lines: list[str] = []

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 Files = dict[str, bytes]
 _API = re.compile(r"/api/(model|dataset|space)s/([\w.-]+/[\w.-]+)(?:/(\w+)(?:/([^/?]+))?)?(?:/.*)?")
 _BATCH = re.compile(r"/(?:\w+/)?[\w.-]+/[\w.-]+\.git/info/lfs/objects/batch")
-_RESOLVE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)")
+_RESOLVE = re.compile(r"/(?:(dataset)s/)?([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)")
 
 
 def git_sha1(data: bytes) -> str:
@@ -246,12 +246,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self.state.log.append(("received", value["path"]))
             elif asked["key"] == "deletedFile":
                 del files[value["path"]]
-        commit = repo.commit(files, ref)
-        where = f"{url}/commit/{commit}"
-        self._json({"success": True, "commitUrl": where, "commitOid": commit})
+        pull = f"refs/pr/{len(repo.refs)}" if "create_pr=1" in self.path else ""
+        commit = repo.commit(files, pull or ref)
+        said = {"success": True, "commitUrl": f"{url}/commit/{commit}", "commitOid": commit}
+        if pull:
+            said["pullRequestUrl"] = f"{url}/discussions/{pull.rpartition('/')[2]}"
+        self._json(said)
 
-    def _resolve(self, name: str, revision: str, path: str) -> None:
-        found = self._find("model", name, revision)
+    def _resolve(self, kind: str | None, name: str, revision: str, path: str) -> None:
+        found = self._find(kind or "model", name, revision)
         if found is None:
             return
         repo, commit = found

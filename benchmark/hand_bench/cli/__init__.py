@@ -64,10 +64,13 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 #: Commands of the outer packages: name -> (extra that they need, one line of help).
 OUTER: dict[str, tuple[str, str]] = {
     "report": ("leaderboard", "Write a self-contained HTML report."),
+    "submit": ("leaderboard", "Check, score and place a submission; init, check, withdraw."),
+    "rescore": ("leaderboard", "Score every submission again, and say what changed."),
     "baselines": ("baselines", "Train, run and score the baseline models."),
     "annotate": ("baselines", "Label hands in 3D from calibrated views, and measure how well."),
     "verbs": ("baselines", "Score hand poses by the verbs that a classifier finds in them."),
     "reproduce": ("baselines", "Make the papers' tables again on HandSim."),
+    "leaderboard": ("leaderboard", "The board: tables, exports, the site."),
     "publish": ("baselines", "Send models, worlds and the board to the Hugging Face Hub."),
 }
 

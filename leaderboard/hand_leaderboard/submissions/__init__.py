@@ -1,0 +1,1 @@
+"""Submissions: folders of plain data, checked before anything looks at them."""
