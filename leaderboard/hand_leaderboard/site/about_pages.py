@@ -99,7 +99,7 @@ def fields() -> list[dict[str, Any]]:
 
 
 #: What JSON Schema calls a field, and what people do.
-_KINDS = {"array": "list", "object": "fields", "integer": "number", "number": "number"}
+_KINDS = {"array": "list", "object": "fields", "integer": "number", "boolean": "yes or no"}
 
 
 def _fields(schema: dict[str, Any], prefix: str) -> Iterable[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What people take away: exports of every table, badges, the feed; the board's functions make it."""
+"""What people take away: exports of every table, badges, the feed; made by the board."""
 
 from __future__ import annotations
 
