@@ -6,13 +6,14 @@ endif
 BIN := .venv/bin
 EXTRAS := fast,plot,sim,leaderboard
 
-.PHONY: help demo test lint check bench format clean
+.PHONY: help demo test lint check bench format clean board-rows
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a licence-free track, three prediction files, scores, a plot (sets itself up)"
 	@echo "make test    sets up and runs the tests"
 	@echo "make check   format, lint, spelling, types, tests"
+	@echo "make board-rows  floors and shipped weights of HandSim's prepared tracks, as submissions"
 	@echo "make bench   speed and memory, printed as ratios of one run (about 10 minutes)"
 
 # A stamp for each set of packages: set up again only when what is asked for has changed.
@@ -45,6 +46,17 @@ bench: .venv/.dev
 	$(BIN)/python tests/speed/bench_sim.py
 	$(BIN)/python tests/speed/bench_training.py
 	$(BIN)/python tests/speed/bench_silhouette.py
+
+# What the board starts with. Rows that are there stay; `hand-bench rescore` scores them again.
+ROWS := runs/board-rows
+board-rows: .venv/.dev
+	$(BIN)/hand-bench baselines submit --root $(ROWS)
+	@set -e; for meta in $(ROWS)/*/*/submission.yaml; do \
+	  row=$$(dirname $$meta); name=$$(basename $$row); track=$$(basename $$(dirname $$row)); \
+	  if [ ! -e submissions/$$track/$$name ]; then \
+	    $(BIN)/hand-bench submit $$row/predictions.parquet --track $$track --meta $$meta --name $$name; \
+	  fi; \
+	done
 
 format: .venv/.dev
 	$(BIN)/ruff format .

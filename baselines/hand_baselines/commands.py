@@ -81,6 +81,11 @@ app.command(
     name="push",
     help="Send weights to a repository on the Hugging Face Hub.",
 )
+app.command(
+    "hand_baselines.board_commands:baselines_submit",
+    name="submit",
+    help="Write predictions and descriptions of floors and weights, for the board.",
+)
 
 
 @app.command(name="ls")

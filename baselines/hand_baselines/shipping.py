@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from hand_baselines.cards import FLOORS_FILE, OTHERS_FILE, OWN, shareable, write_card
-from hand_baselines.floors import COLUMNS, FLOORS, MOST_FREQUENT, Views, class_frequencies
+from hand_baselines.floor_answers import floor_answers
 from hand_baselines.prediction import predict, score
 from hand_baselines.runs import chosen_weights
-from hand_baselines.tables import open_table
 from hand_baselines.tasks import given_options
 from hand_baselines.training import RECORD
 from hand_baselines.weights import load_weights, save_weights, seal
 from hand_bench import files
-from hand_bench.annotations import AnnotationBatch, Annotations
-from hand_bench.data import open_annotations
 from hand_bench.errors import BaselineError, Problem
 from hand_bench.results import Result
 from hand_bench.tracks import Track, find_track
@@ -170,30 +167,5 @@ def _short(value: str | int) -> str:
 
 
 def floor_results(track: Track) -> dict[str, Result]:
-    """Score the floors on a track, fitted to its dataset's training table.
-
-    They look at one picture: a track of several views has none.
-    """
-    if track.several_views:
-        return {}
-    if track.kind == "action":
-        return {MOST_FREQUENT: _most_frequent(track)}
-    rows = AnnotationBatch(0, _whole(open_annotations(track, None), ["sample_id", *COLUMNS]))
-    fitted = Views.of(AnnotationBatch(0, _whole(open_table(track, "train"), COLUMNS)))
-    asked, results = Views.of(rows), {}
-    for name, fit in FLOORS.items():
-        preds = {"sample_id": rows.sample_id.to_pylist(), **fit(fitted).predict(asked)}
-        results[name] = score(preds, track)
-    return results
-
-
-def _most_frequent(track: Track) -> Result:
-    ids = open_annotations(track, None).ids().to_pylist()
-    training = AnnotationBatch(0, _whole(open_table(track, "train"), ["label"]))
-    labels = training["label"][training.given("label")]
-    scores = class_frequencies(labels, len(track.classes)).repeat(len(ids)).reshape(-1, len(ids)).T
-    return score({"sample_id": ids, "scores": scores}, track)
-
-
-def _whole(opened: Annotations, columns: Sequence[str]) -> Any:
-    return opened.table(columns).combine_chunks().to_batches()[0]
+    """Score the floors on a track, fitted to its dataset's training table."""
+    return {name: score(preds, track) for name, preds in floor_answers(track).items()}

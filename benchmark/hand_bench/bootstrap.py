@@ -86,13 +86,18 @@ def paired_interval(
     return interval(reduce(counts @ sums, counts @ weights))
 
 
+def sign_flips(clusters: int, resamples: int, seed: int) -> Float[np.ndarray, "resamples clusters"]:
+    """Return the random signs, 1 or -1, that each cluster's sum is given (seeded)."""
+    rng = np.random.default_rng([seed, clusters, 1])
+    return rng.integers(0, 2, (resamples, clusters)) * 2.0 - 1.0
+
+
 def randomisation_p(
     sums: Float[np.ndarray, " clusters"], *, resamples: int, seed: int
 ) -> float | None:
     """Two-sided p of a paired difference: the sign of each cluster's sum is flipped at random."""
     if len(sums) < MIN_CLUSTERS:
         return None
-    rng = np.random.default_rng([seed, len(sums), 1])
-    signs = rng.integers(0, 2, (resamples, len(sums))) * 2.0 - 1.0
+    signs = sign_flips(len(sums), resamples, seed)
     as_large = np.abs(signs @ sums) >= abs(sums.sum()) * (1 - 1e-12)
     return float((1 + as_large.sum()) / (1 + resamples))

@@ -47,6 +47,7 @@ CODES: dict[str, str] = {
     "HB146": "What the scorer stored is lacking, damaged, or of something else.",
     "HB147": "A submission is withdrawn, or cannot be.",
     "HB148": "The sums of a submission would give single samples of a hidden truth away.",
+    "HB150": "A submission has no row on the board.",
     "HB201": "The dataset has not been prepared on this machine.",
     "HB202": "Official files are missing.",
     "HB203": "An official file is damaged or has another form than documented.",

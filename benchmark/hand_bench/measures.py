@@ -35,6 +35,7 @@ def mean_error(
         unanswered=f"{over.name}.unanswered" if missing == "error" else "",
         needs_camera_space=over.align == "none" and not over.frame,
         over=over,
+        weight=_joints(over, missing="found") if mean == "pooled" else None,
     )
 
 
@@ -112,7 +113,19 @@ def _share(over: Rule, metric: str, unit: str, rule: str, value: Reduce, missing
         unanswered=f"{over.name}.unanswered" if missing == "error" else "",
         needs_camera_space=over.align == "none" and not over.frame,
         over=over,
+        weight=_joints(over, missing),
     )
+
+
+def _joints(over: Rule, missing: str) -> Reduce:
+    """Return what counts joints; with "fail" those of hands that are not answered too."""
+    found, missed = f"{over.name}.count", f"{over.name}.missed_joints"
+
+    def count(view: View) -> np.ndarray:
+        joints = view.total(found).sum(axis=-1)
+        return joints + view.total(missed).sum(axis=-1) if missing == "fail" else joints
+
+    return count
 
 
 def _curve(view: View, over: Rule, mean: str, missing: str) -> np.ndarray:

@@ -30,7 +30,8 @@ class Measure:
     `rule` is the middle of the signature, `over` the rule whose sums it reduces (none: those of
     `recommended`); `missing` says what a hand that is not answered does:
     "error" (no number if the sum named `unanswered` is not 0), "fail" (fails every threshold),
-    "found" (left out, recall stands beside).
+    "found" (left out, recall stands beside). `weight` is what a mean is divided by where that is
+    not what `count` counts; means of means, which are no ratio of sums, have none.
     """
 
     metric: str
@@ -43,6 +44,7 @@ class Measure:
     unanswered: str = ""
     needs_camera_space: bool = False
     over: Rule | None = None
+    weight: Reduce | None = None
 
     def signature(self, subset: str, inputs: Sequence[str]) -> str:
         """Return what a number of this measure must be compared by."""

@@ -69,6 +69,7 @@ OUTER: dict[str, tuple[str, str]] = {
     "baselines": ("baselines", "Train, run and score the baseline models."),
     "annotate": ("baselines", "Label hands in 3D from calibrated views, and measure how well."),
     "verbs": ("baselines", "Score hand poses by the verbs that a classifier finds in them."),
+    "leaderboard": ("leaderboard", "The board: tables, exports, the site."),
     "publish": ("baselines", "Send models, worlds and the board to the Hugging Face Hub."),
 }
 

@@ -73,6 +73,8 @@ class Meta:
         Number of parameters, of what is needed to predict.
     kind
         "method" (re-scored), or "baseline" (reproduced from the shipped `weights`).
+    units
+        "mm" where hands of an unlikely size are meant, so that their size is not checked.
     incomplete
         Whether samples may be left out: such a row is listed, not ranked.
     """
@@ -94,6 +96,7 @@ class Meta:
     external_data: tuple[str, ...] = ()
     kind: str = "method"
     weights: tuple[str, ...] = ()
+    units: str = ""
     incomplete: bool = False
 
     @property

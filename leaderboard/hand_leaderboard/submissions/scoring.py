@@ -85,7 +85,10 @@ def score(
     else:
         machine = Evaluator(track, annotations, allow_missing=meta.incomplete)
         scoring.require_truth(machine)
-        machine.score_file(source, errors=errors, workers=workers, progress=progress)
+        trusted = _units(meta, track) is not None
+        machine.score_file(
+            source, errors=errors, workers=workers, trust_units=trusted, progress=progress
+        )
     result = machine.scores()
     result = replace(result, predictions=result.predictions | {"path": None})
     sums, reduced = machine.sums, ""
@@ -109,7 +112,7 @@ def open_declared(preds: Path, track: Track, meta: Meta, samples: int) -> Predic
         rows or values than the track's samples could need.
     """
     _refuse_bombs(preds, samples)
-    source = open_for_track(preds, track)
+    source = open_for_track(preds, track, units=_units(meta, track))
     declared = source.declared
     other = [item for item in declared.inputs if item not in meta.inputs]
     if other:
@@ -123,6 +126,11 @@ def open_declared(preds: Path, track: Track, meta: Meta, samples: int) -> Predic
         )  # fmt: skip
     source.declared = replace(declared, inputs=meta.inputs, method=meta.method, notes="")
     return source
+
+
+def _units(meta: Meta, track: Track) -> str | None:
+    """Return the unit that is stated; 2D joints and clips have no other one."""
+    return meta.units if meta.units and track.kind == "pose" else None
 
 
 def _refuse_bombs(preds: Path, samples: int) -> None:
@@ -184,14 +192,15 @@ def check_predictions(
     rows = annotations.rows if annotations is not None else _rows_of(ids or preds)
     source = open_declared(preds, track, meta, rows)
     options = {"annotations": annotations.path} if annotations is not None else {}
+    units = _units(meta, track)
     try:
         return validation.validate(source, track=track, ids=ids or (None if options else preds),
-                                   **options)  # fmt: skip
+                                   units=units, **options)  # fmt: skip
     except SubmissionError as error:
         problems = [p for p in error.problems if not (meta.incomplete and p.code == "HB104")]
         if problems:
             raise SubmissionError(problems) from None
-    return validation.validate(source, track=track, ids=preds)
+    return validation.validate(source, track=track, ids=preds, units=units)
 
 
 def _rows_of(path: Path) -> int:

@@ -14,8 +14,9 @@ the same way. Where the truth is hidden the rows are coarser (`withheld`).
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,7 @@ def schema(track: Track) -> pa.Schema:
     return pa.schema(fields, metadata=metadata)
 
 
+@cache
 def _widths(layout: core.SumsLayout) -> dict[str, int]:
     """Numbers of each field, both hands together."""
     row = core.SumsView(np.zeros(layout.width), layout)
@@ -129,8 +131,19 @@ class Sums:
     reduced: str = ""
 
     @classmethod
-    def read(cls, path: str | Path, track: Track | None = None) -> Sums:
+    def read(
+        cls, path: str | Path, track: Track | None = None, *, without: Container[str] = ()
+    ) -> Sums:
         """Read a file that `write_sums` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+        track
+            Of the submission; default: what the file names.
+        without
+            Fields that are not read and stay zero; "scores" are most of a file.
 
         Raises
         ------
@@ -139,15 +152,19 @@ class Sums:
         """
         path = Path(path)
         try:
-            table = pq.read_table(path)
-            known = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+            # One thread and no file system layer: boards read thousands of small files.
+            file = pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+            stored = file.schema_arrow
+            kept = [name for name in stored.names if _field(name) not in without]
+            table = file.read(columns=kept, use_threads=False)
+            known = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
             if known.get("format") != FORMAT:
                 raise ValueError("another format")
             track = track or find_track(known.get("track", ""))
             wanted = schema(track)
             if known.get("track_version") != str(track.version) or known["track"] != track.name:
                 raise ValueError(f"of {known['track']} v{known.get('track_version')}")
-            if table.schema.names != wanted.names or table.schema.types != wanted.types:
+            if stored.names != wanted.names or stored.types != wanted.types:
                 raise ValueError("of other fields")
             return cls(track, _rows(table, track), known.get("reduced", ""))
         except (pa.ArrowException, OSError, ValueError, KeyError, TrackError) as error:
@@ -208,6 +225,10 @@ class Sums:
         return core.OneSide(view, HAND_SIDES.index(side)) if side else view
 
 
+def _field(column: str) -> str:
+    return column.removeprefix("sum ") if column.startswith("sum ") else ""
+
+
 def _rows(table: pa.Table, track: Track) -> core.Sums:
     layout = layout_of(track)
     found = core.Sums(layout)
@@ -218,6 +239,8 @@ def _rows(table: pa.Table, track: Track) -> core.Sums:
     values = np.zeros((len(keys), layout.width))
     view = _places(layout)
     for name, width in _widths(layout).items():
+        if f"sum {name}" not in table.column_names:
+            continue
         column = table.column(f"sum {name}").combine_chunks()
         flat = np.asarray(column.flatten(), np.float64)
         if flat.size != len(keys) * width or not np.isfinite(flat).all():
@@ -227,6 +250,7 @@ def _rows(table: pa.Table, track: Track) -> core.Sums:
     return found
 
 
+@cache
 def _places(layout: core.SumsLayout) -> dict[str, np.ndarray]:
     """Position in a row of every number of a field, in the order of the stored list."""
     numbered = core.SumsView(np.arange(layout.width, dtype=np.float64), layout)
