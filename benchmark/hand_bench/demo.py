@@ -24,6 +24,8 @@ from hand_bench.tracks import TRACKS, Track
 TRACK = TRACKS["handsim-interhand26m"]
 #: Made by the demo where nothing is prepared yet.
 SIZE = "mini"
+#: What the made-up methods declare.
+INPUTS = ["boxes:standard", "root_depth:own"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,6 @@ def write_methods(folder: Path, truth: Truth, seed: int = 0) -> dict[str, Path]:
     good, _ = _method(truth, rng, noise=5.0, depth=12.0, missed=0.0)
     worse, scores = _method(truth, rng, noise=9.0, depth=40.0, missed=0.02)
     paths = {name: folder / f"{name}.parquet" for name in ("good", "worse", "metres")}
-    inputs = ["boxes:standard", "root_depth:own"]
     for name, joints in (("good", good), ("worse", worse), ("metres", good / 1000)):
         write_predictions(
             paths[name],
@@ -101,10 +102,36 @@ def write_methods(folder: Path, truth: Truth, seed: int = 0) -> dict[str, Path]:
             right_score=scores[:, 0],
             left_score=scores[:, 1],
             track=TRACK.name,
-            inputs=inputs,
+            inputs=INPUTS,
             method=f"truth with noise ({name})",
         )
     return paths
+
+
+def write_description(path: Path, name: str, trained: bool) -> Path:
+    """Write the submission.yaml of one of the demo's methods, or of shipped weights (`trained`)."""
+    import yaml
+
+    made_up = {
+        "method": f"Truth with noise ({name})",
+        "description": "No method: the truth with noise of a known kind, which the demo adds.",
+        "training": [],
+    }
+    baseline = {
+        "method": name,
+        "description": "A baseline of this repository with the weights that it ships.",
+        "training": [f"{TRACK.dataset}/train"],
+        "kind": "baseline",
+        "weights": [name],
+    }
+    written = (baseline if trained else made_up) | {
+        "date": "2025-01-01",
+        "team": "hand-bench demo",
+        "licence": "Apache-2.0",
+        "inputs": INPUTS,
+    }
+    path.write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True), "utf-8")
+    return path
 
 
 def _method(

@@ -11,6 +11,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "hand_leaderboard.board.commands:leaderboard_table",
         "Print a table: text, CSV, JSON, LaTeX, Markdown, BibTeX.",
     ),
+    "build": ("hand_leaderboard.site.commands:build_command", "Write the site, static pages."),
+    "serve": ("hand_leaderboard.site.commands:serve", "Write the site and show it here."),
 }
 
 app = App(

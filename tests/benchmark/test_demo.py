@@ -13,7 +13,7 @@ def test_the_demo_goes_through_and_leaves_what_it_names(tmp_path, home, capsys):
     assert "Likely: joints are in metres. With that put right" in out
     named = [Path(line.strip()) for line in out.split("Look at:")[1].splitlines() if line.strip()]
     assert {p.name for p in named} == {
-        *("pck.png", "world.png", "sample.png", "report.html", "good.json")
+        *("pck.png", "world.png", "sample.png", "report.html", "good.json", "index.html")
     }
     assert all(path.stat().st_size > 10_000 for path in named)
     assert err == ""

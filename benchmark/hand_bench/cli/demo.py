@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -59,8 +60,10 @@ def demo(
     if trained is not None:
         console.write(f"\n6. hand-bench baselines eval {BASELINE} --track {track}\n")
         score.print_result(results[BASELINE])
+    made = [*_pictures(output, track, results, paths["good"]), output / "good.json"]
+    site = _site(output, track, {n: trained if n == BASELINE else paths[n] for n in results})
     console.write("\nLook at:")
-    for path in (*_pictures(output, track, results, paths["good"]), output / "good.json"):
+    for path in (*made, *site):
         console.write(f"  {path}")
 
 
@@ -81,6 +84,30 @@ def _baseline(path: Path, track: str) -> Path | None:
         console.note(str(error))
         return None
     return path
+
+
+def _site(output: Path, track: str, preds: dict[str, Path]) -> list[Path]:
+    """Submit every method to a board of its own and build its site, where the extra is there."""
+    from hand_bench import demo as make
+    from hand_bench.errors import HandBenchError
+
+    submit, leaderboard = outer.load("submit"), outer.load("leaderboard")
+    if submit is None or leaderboard is None:
+        console.note("The board's site needs more: pip install 'hand-bench[leaderboard]'")
+        return []
+    root, site = output / "demo-submissions", output / "site"
+    shutil.rmtree(root, ignore_errors=True)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # the site is named below
+            for name, path in preds.items():
+                meta = make.write_description(output / f"{name}.yaml", name, name == BASELINE)
+                options = ["--track", track, "--meta", str(meta), "--name", name]
+                submit([str(path), *options, "--root", str(root)])
+            leaderboard(["build", "-o", str(site), "--root", str(root)])
+    except (HandBenchError, ImportError) as error:
+        console.note(f"No site: {error}")
+        return []
+    return [site / "index.html"]
 
 
 def _pictures(output: Path, track: str, results: dict, good: Path) -> list[Path]:

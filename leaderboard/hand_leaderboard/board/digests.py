@@ -203,7 +203,7 @@ def _by_subset(
 ) -> dict[str, ClusterParts]:
     of_side: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     out = {}
-    for name in subsets:
+    for name in (n for n in subsets if n in places.members):  # a protocol may name more
         side, member = track.subset(name).side, places.members[name]
         if side not in of_side:
             sided = OneSide(view, HAND_SIDES.index(side)) if side else view

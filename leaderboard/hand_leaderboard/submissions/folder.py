@@ -27,9 +27,10 @@ from hand_leaderboard.submissions.safe_yaml import MOST_BYTES, read_yaml
 from hand_leaderboard.submissions.texts import odd_character
 
 META, RESULT, SUMS, ERRORS = "submission.yaml", "result.json", "sums.parquet", "errors.parquet"
+SAMPLES = "samples.json"
 WITHDRAWN, HISTORY = "withdrawn.yaml", "history"
 #: What only the scorer writes.
-SCORED = (RESULT, SUMS, ERRORS)
+SCORED = (RESULT, SUMS, ERRORS, SAMPLES)
 #: The largest size of every file that may be there, bytes.
 MOST = {
     META: MOST_BYTES,
@@ -37,6 +38,7 @@ MOST = {
     RESULT: 5_000_000,
     SUMS: 50_000_000,
     ERRORS: BESIDE,
+    SAMPLES: 200_000,
     PREDICTIONS: BESIDE,
 }
 _OF_HISTORY = (META, RESULT, WITHDRAWN)
@@ -90,6 +92,11 @@ class Submission:
     def errors(self) -> Path | None:
         """Its errors of every sample, None where they are not kept."""
         return _if_there(self.path / ERRORS)
+
+    @property
+    def samples(self) -> Path | None:
+        """A few samples of a procedural world in 3D, None where none are kept."""
+        return _if_there(self.path / SAMPLES)
 
     @property
     def predictions(self) -> Path | None:

@@ -24,8 +24,10 @@ from hand_bench.predictions import open_for_track, write_table
 from hand_bench.results import Result
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track
+from hand_leaderboard.board.worlds import is_procedural
 from hand_leaderboard.submissions import hidden
-from hand_leaderboard.submissions.folder import ERRORS, MOST, RESULT, SUMS
+from hand_leaderboard.submissions.few_samples import write_few_samples
+from hand_leaderboard.submissions.folder import ERRORS, MOST, RESULT, SAMPLES, SUMS
 from hand_leaderboard.submissions.meta import Meta
 from hand_leaderboard.submissions.sums import write_sums
 
@@ -98,6 +100,8 @@ def score(
     write_sums(out / SUMS, sums, track, reduced=reduced)
     result.save(out / RESULT)
     if errors is not None:
+        if track.kind == "pose" and is_procedural(track):
+            write_few_samples(out / SAMPLES, source, annotations, track, errors)
         keep_small(errors)
     return result
 

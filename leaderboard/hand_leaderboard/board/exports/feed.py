@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from xml.sax.saxutils import escape, quoteattr
 
 from hand_leaderboard.board.exports.badges import badge_text
@@ -13,7 +14,18 @@ from hand_leaderboard.board.tables import Board, Row, Table
 _EMPTY = "1970-01-01T00:00:00Z"
 
 
-def atom(board: Board, *, base_url: str = "", limit: int = 50) -> str:
+def own_folder(row: Row) -> str:
+    """Return the page of a row, below the address of the site: a folder of its own."""
+    return f"{row.submission}/"
+
+
+def atom(
+    board: Board,
+    *,
+    base_url: str = "",
+    limit: int = 50,
+    page_of: Callable[[Row], str] = own_folder,
+) -> str:
     """Return the feed, the newest first.
 
     Parameters
@@ -21,10 +33,11 @@ def atom(board: Board, *, base_url: str = "", limit: int = 50) -> str:
     board
         The board.
     base_url
-        Where the site is; pages of submissions are at `base_url`/track/name/. Without it entries
-        have no links.
+        Where the site is. Without it entries have no links.
     limit
         Entries at most.
+    page_of
+        Gives the page of a row, below `base_url`.
     """
     rows = [
         (table, row)
@@ -37,7 +50,7 @@ def atom(board: Board, *, base_url: str = "", limit: int = 50) -> str:
     newest = _time(rows[0][1].date) if rows else _EMPTY
     base = base_url.rstrip("/")
     itself = f'<link rel="self" href={quoteattr(f"{base}/feed.xml")}/>\n' if base else ""
-    entries = "".join(_entry(table, row, base) for table, row in rows[:limit])
+    entries = "".join(_entry(table, row, base, page_of(row)) for table, row in rows[:limit])
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
         '<feed xmlns="http://www.w3.org/2005/Atom">\n'
@@ -47,8 +60,8 @@ def atom(board: Board, *, base_url: str = "", limit: int = 50) -> str:
     )
 
 
-def _entry(table: Table, row: Row, base: str) -> str:
-    link = f"<link href={quoteattr(f'{base}/{row.submission}/')}/>\n" if base else ""
+def _entry(table: Table, row: Row, base: str, page: str) -> str:
+    link = f"<link href={quoteattr(f'{base}/{page}')}/>\n" if base else ""
     return (
         f"<entry>\n<title>{_text(f'{row.method} on {table.track}')}</title>\n"
         f"<id>{_uuid(row.submission)}</id>\n<updated>{_time(row.date)}</updated>\n"

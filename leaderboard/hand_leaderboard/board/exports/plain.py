@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hand_bench.results import rounded
@@ -24,7 +24,7 @@ def table_data(table: Table) -> dict[str, Any]:
             "title": table.title,
             "source": table.source,
             "procedural": table.procedural,
-            "columns": [asdict(column) for column in table.columns],
+            "columns": [dict(vars(column)) for column in table.columns],
             "groups": [_group(group) for group in table.groups],
             "reported": [_row(row) for row in table.reported],
         }
@@ -32,8 +32,32 @@ def table_data(table: Table) -> dict[str, Any]:
 
 
 def json_text(table: Table) -> str:
-    """Return a table as JSON; not escaped for HTML."""
-    return json.dumps(table_data(table), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return a table as JSON, a row in each line; not escaped for HTML."""
+    data = table_data(table)
+    groups = [
+        _object({**group, "rows": _Text(_lines(map(_json, group["rows"])))})
+        for group in data["groups"]
+    ]
+    listed = {"groups": _Text(_lines(groups)), "reported": _Text(_lines(map(_json, data["reported"])))}
+    return _object({**data, **listed}, between=",\n") + "\n"
+
+
+class _Text(str):
+    """A text that is JSON already."""
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _object(values: dict[str, Any], between: str = ", ") -> str:
+    parts = (f"{_json(k)}: {v if isinstance(v, _Text) else _json(v)}" for k, v in values.items())
+    return f"{{{between.join(parts)}}}"
+
+
+def _lines(items: Iterable[str]) -> str:
+    text = ",\n".join(items)
+    return f"[\n{text}\n]" if text else "[]"
 
 
 def _group(group: Group) -> dict[str, Any]:
@@ -42,12 +66,12 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    plain = asdict(row)
-    cells = {key: _given(cell) for key, cell in plain.pop("cells").items()}
-    plain["paper"] = _given(plain["paper"]) if plain["paper"] else None
+    plain = dict(vars(row))
+    cells = {key: _given(vars(cell)) for key, cell in plain.pop("cells").items()}
+    plain["paper"] = _given(vars(row.paper)) if row.paper else None
     return {**_given(plain), "rank": row.rank, "cells": cells}
 
 
-def _given(plain: dict[str, Any]) -> dict[str, Any]:
+def _given(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what is empty; a value of None stays: the number is known not to be there."""
     return {k: v for k, v in plain.items() if k == "value" or v not in (None, "", (), [])}

@@ -58,8 +58,9 @@ def heading(column: Column) -> str:
 
 def one_line(text: str) -> str:
     """Return a text without line breaks, tabs and other control characters."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())
 
 
 def rank_text(row: Row) -> str:

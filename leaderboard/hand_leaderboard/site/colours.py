@@ -1,0 +1,45 @@
+"""Colours of numbers: a scale for errors, and one for differences around zero."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+#: From small to large errors; light ink on its dark ends, dark ink between (`ink_on`).
+ERRORS = ("#2b6cb0", "#5a9bd0", "#a9cfe4", "#f3e3a5", "#f0b35e", "#dd6b3d", "#b02c2c")
+#: From "the first is better" over "no difference" to "the second is better".
+DIFFERENCES = ("#b35806", "#e08214", "#fdb863", "#f1f1f1", "#92c5de", "#4393c3", "#2166ac")
+
+
+def at(share: float, scale: tuple[str, ...] = ERRORS) -> str:
+    """Return the colour at a share (0 to 1) of a scale, as "#rrggbb"."""
+    place = min(max(share, 0.0), 1.0) * (len(scale) - 1)
+    low = min(int(place), len(scale) - 2)
+    parts = zip(_channels(scale[low]), _channels(scale[low + 1]), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in parts)
+
+
+def ink_on(colour: str) -> str:
+    """Return the ink, dark or light, that reads better on a colour (WCAG's contrast)."""
+    light = sum(
+        weight * _linear(value / 255)
+        for weight, value in zip((0.2126, 0.7152, 0.0722), _channels(colour), strict=True)
+    )
+    return "#ffffff" if 1.05 / (light + 0.05) > (light + 0.05) / 0.0605 else "#1b2026"
+
+
+def nice_top(largest: float) -> float:
+    """Return a round number that is not below a value: the end of an axis or a scale."""
+    if largest <= 0:
+        return 1.0
+    power = 10.0 ** (len(f"{largest:.0f}") - 1) if largest >= 1 else 0.1
+    steps = [s * power for s in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)]
+    return steps[min(bisect_right(steps, largest * (1 - 1e-9)), len(steps) - 1)]
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return red, green, blue
+
+
+def _linear(share: float) -> float:
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
