@@ -310,7 +310,7 @@ def test_every_member_learns_a_batch(wild_worlds, tiny_wild, name):
     batch = default_collate([data[(0, int(k))] for k in (0, 5, 9, len(data) - 2)])
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     costs = []
-    for _ in range(12):
+    for _ in range(24):
         output = network(*model.task().fed(batch))
         assert output.rotations.shape == (4, 2, 16, 3, 3) and output.camera.shape == (4, 2, 3)
         terms = network.losses(output, network.targets(batch))
