@@ -103,9 +103,10 @@ def curves(at: Sequence[float], shares: dict[str, Sequence[float | None]]) -> Cu
     y = Scale(0, 1, HEIGHT - BOTTOM, TOP)
     step = nice_top((at[-1] - at[0]) / 5)
     ticks = [at[0] + k * step for k in range(int((at[-1] - at[0]) / step + 1e-9) + 1)]
+    across = [f"{x(a):g}" for a in at]
     return Curves(
         tuple(
-            Curve(name, " ".join(f"{x(a):g},{y(b):g}" for a, b in zip(at, ys, strict=False)
+            Curve(name, " ".join(f"{a},{y(b):g}" for a, b in zip(across, ys, strict=True)
                                  if b is not None), number)
             for number, (name, ys) in enumerate(known.items())
         ),

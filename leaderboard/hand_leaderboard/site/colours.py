@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cache
 
 #: From small to large errors; light ink on its dark ends, dark ink between (`ink_on`).
 ERRORS = ("#2b6cb0", "#5a9bd0", "#a9cfe4", "#f3e3a5", "#f0b35e", "#dd6b3d", "#b02c2c")
@@ -10,14 +11,24 @@ ERRORS = ("#2b6cb0", "#5a9bd0", "#a9cfe4", "#f3e3a5", "#f0b35e", "#dd6b3d", "#b0
 DIFFERENCES = ("#b35806", "#e08214", "#fdb863", "#f1f1f1", "#92c5de", "#4393c3", "#2166ac")
 
 
+#: Colours of a scale that are told apart.
+LEVELS = 200
+
+
 def at(share: float, scale: tuple[str, ...] = ERRORS) -> str:
     """Return the colour at a share (0 to 1) of a scale, as "#rrggbb"."""
-    place = min(max(share, 0.0), 1.0) * (len(scale) - 1)
+    return _level(round(min(max(share, 0.0), 1.0) * LEVELS), scale)
+
+
+@cache
+def _level(level: int, scale: tuple[str, ...]) -> str:
+    place = level / LEVELS * (len(scale) - 1)
     low = min(int(place), len(scale) - 2)
     parts = zip(_channels(scale[low]), _channels(scale[low + 1]), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in parts)
 
 
+@cache
 def ink_on(colour: str) -> str:
     """Return the ink, dark or light, that reads better on a colour (WCAG's contrast)."""
     light = sum(
