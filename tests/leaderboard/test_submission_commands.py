@@ -251,6 +251,13 @@ def test_a_submission_becomes_a_pull_request_of_the_hub(work, capsys, server):
     names = {f"submissions/{TRACK}/method-a/{p.name}" for p in
              (work / "submissions" / TRACK / "method-a").iterdir()}  # fmt: skip
     assert set(sent.commits[sent.refs["refs/pr/1"]]) == names and not sent.files
+    old = f"submissions/{TRACK}/method-a/errors.parquet.old"
+    server.add("org/board", {old: b"x", "README.md": b"y"}, "dataset")
+    write_meta(work, description="Another.")
+    assert run(capsys, "submit", *options)[0] == 0
+    now = set(sent.commits[sent.refs["refs/pr/2"]])
+    assert old not in now and {"README.md", *names} < now  # what it superseded is history
+    assert f"submissions/{TRACK}/method-a/history/1/result.json" in now
 
 
 def test_a_hub_without_that_dataset_is_said(work, capsys, server):

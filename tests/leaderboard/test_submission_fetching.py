@@ -188,6 +188,20 @@ def test_the_address_that_was_checked_is_the_one_that_is_reached(site, home):
     assert site.reached == [(PUBLIC, 443)]
 
 
+def test_another_address_is_tried_where_one_does_not_answer(site, home):
+    site.answers["/p.parquet"] = (200, {}, DATA)
+    site.addresses["example.org"] = ["2606:4700::1111", PUBLIC]
+    network = site.network()
+
+    def connect(address, port, timeout):
+        if ":" in address:
+            raise OSError(101, "Network is unreachable")
+        return network.connect(address, port, timeout)
+
+    fetch(wanted(), network=Network(**{**vars(network), "connect": connect}))
+    assert site.reached == [(PUBLIC, 443)]
+
+
 @pytest.mark.parametrize(
     "url",
     ["file:///etc/passwd", "http://example.org/p", "ftp://example.org/p",

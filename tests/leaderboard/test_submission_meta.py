@@ -54,11 +54,11 @@ def test_the_schema_describes_every_field_of_the_value():
 
 
 def test_every_problem_of_a_file_is_said_at_once():
-    wrong = plain(TRACK, metod="x", date="2024-02-30", licence=5, description=None)
+    wrong = plain(TRACK, methods="x", date="2024-02-30", licence=5, description=None)
     with pytest.raises(SubmissionError) as caught:
         Meta.of(wrong, "s.yaml")
     said = str(caught.value)
-    assert "no field 'metod'" in said and "Did you mean 'method'?" in said
+    assert "no field 'methods'" in said and "Did you mean 'method'?" in said
     assert "licence is 5, not a text" in said and "lacks description" in said
 
 

@@ -51,6 +51,18 @@ def test_what_does_not_exist_cannot_be_withdrawn(root, prepared):
         placing.withdraw(root, prepared.track, "ab", Withdrawn("2026-02-03", "x"))
 
 
+@pytest.mark.parametrize("reason", ["", "x" * 1_001, "a\x1b[2Jb", "turned \u202e"])
+def test_a_reason_is_a_short_text(root, prepared, reason):
+    one = submitted.place(root, prepared)
+    before = submitted.contents(root)
+    with pytest.raises(SubmissionError, match=r"HB140 .*is not a day and a reason"):
+        placing.withdraw(root, prepared.track, "a", Withdrawn("2026-02-03", reason))
+    assert submitted.contents(root) == before
+    placing.write_withdrawn(one.path / "withdrawn.yaml", Withdrawn("2026-02-03", reason))
+    with pytest.raises(SubmissionError, match=r"HB140"):
+        read_submission(one.path)
+
+
 @pytest.mark.parametrize("name", ["../../outside", "..", "/tmp/outside", "a/b", "con"])
 def test_no_name_leads_outside(root, prepared, name):
     with pytest.raises(SubmissionError, match=r"HB141"):

@@ -113,6 +113,12 @@ def test_a_large_errors_file_loses_its_joints_first_then_itself(prepared, tmp_pa
     assert not list((tmp_path / "out").glob("*errors*"))
 
 
+def test_errors_of_more_rows_than_could_be_kept_are_not_made(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "_MOST_ROWS", 20)
+    scored(prepared.predictions(tmp_path / "p.parquet"), prepared, tmp_path)
+    assert not list((tmp_path / "out").glob("*errors*"))
+
+
 def test_check_of_predictions_without_annotations_looks_at_the_form(prepared, tmp_path):
     preds = prepared.predictions(tmp_path / "p.parquet")
     meta = submitted.describe(preds, TRACK)
@@ -131,3 +137,10 @@ def test_check_of_predictions_without_annotations_looks_at_the_form(prepared, tm
     few = scoring.check_predictions(tmp_path / "few.parquet", prepared.track, other,
                                     annotations=truth, ids=None)  # fmt: skip
     assert few.rows == len(table) - 3
+
+
+def test_hands_of_an_unlikely_size_are_scored_only_where_they_are_meant(prepared, tmp_path):
+    preds = prepared.made.write(tmp_path / "p.parquet", prepared.made.noisy(3) / 1000)
+    with pytest.raises(SubmissionError, match=r"HB120"):
+        scored(preds, prepared, tmp_path)
+    assert scored(preds, prepared, tmp_path, units="mm").primary.value < 0.5

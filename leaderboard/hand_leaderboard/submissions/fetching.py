@@ -204,7 +204,7 @@ def _ask(url: str, network: Network) -> tuple[http.client.HTTPConnection, http.c
     if bad or not addresses:
         raise _refused(url, f"leads to {', '.join(bad) or 'no address'}, which is not public")
     link = http.client.HTTPSConnection(host, PORT, timeout=network.timeout)
-    opened = network.connect(addresses[0], PORT, network.timeout)
+    opened = _connected(addresses, network)
     try:
         link.sock = network.secure(opened, host)
         target = parts.path or "/"
@@ -217,6 +217,14 @@ def _ask(url: str, network: Network) -> tuple[http.client.HTTPConnection, http.c
         opened.close()
         link.close()
         raise
+
+
+def _connected(addresses: list[str], network: Network) -> socket.socket:
+    """Connect to the first address that answers; a machine may have no IPv6."""
+    for address in addresses[:-1]:
+        with contextlib.suppress(OSError):
+            return network.connect(address, PORT, network.timeout)
+    return network.connect(addresses[-1], PORT, network.timeout)
 
 
 def _read(

@@ -7,11 +7,14 @@ symbolic link, is a problem; nothing is followed, imported or run.
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from hand_bench import files
@@ -21,6 +24,7 @@ from hand_bench.tracks import Track, find_track
 from hand_leaderboard.submissions.meta import BESIDE, PREDICTIONS, Meta
 from hand_leaderboard.submissions.names import require_name
 from hand_leaderboard.submissions.safe_yaml import MOST_BYTES, read_yaml
+from hand_leaderboard.submissions.texts import odd_character
 
 META, RESULT, SUMS, ERRORS = "submission.yaml", "result.json", "sums.parquet", "errors.parquet"
 SAMPLES = "samples.json"
@@ -38,6 +42,8 @@ MOST = {
     PREDICTIONS: BESIDE,
 }
 _OF_HISTORY = (META, RESULT, WITHDRAWN)
+#: Characters of the reason why a submission is withdrawn.
+LONGEST_REASON = 1_000
 #: Beside the folders of tracks.
 _OF_ROOT = ("README.md", ".gitattributes")
 
@@ -191,10 +197,13 @@ def read_result(path: Path) -> Result | None:
     if not path.is_file():
         return None
     try:
-        plain = json.loads(path.read_text("utf-8"), parse_constant=_refused)
+        plain = json.loads(path.read_text("utf-8"), parse_constant=_finite, parse_float=_finite)
         stored = Result.from_json(plain)
         _ = stored.primary, stored.coverage["expected"], stored.predictions["sha256"]
         _ = stored.annotations["release"]
+        for score in stored.scores:
+            if not all(isinstance(getattr(score, name), kind) for name, kind in _SCORE.items()):
+                raise TypeError("a score of another form")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError,
             HandBenchError) as error:  # fmt: skip
         what = f"is not what the scorer writes ({type(error).__name__})."
@@ -203,22 +212,48 @@ def read_result(path: Path) -> Result | None:
     return stored
 
 
-def _refused(name: str) -> float:
-    """Refuse NaN and infinities, which the scorer never writes."""
-    raise ValueError(name)
+#: What a score holds; `value` and `ci95` are floats or None, as JSON's whole numbers are too.
+_SCORE: dict[str, Any] = {
+    "metric": str, "subset": str, "protocol": str, "unit": str, "signature": str, "note": str,
+    "n": int, "higher_is_better": bool, "value": (int, float, NoneType),
+    "ci95": (tuple, NoneType),
+}  # fmt: skip
+
+
+def _finite(text: str) -> float:
+    """Read a number; ValueError for NaN and infinities, which no score is."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number that is not finite")
+    return value
 
 
 def read_withdrawn(path: Path) -> Withdrawn | None:
     """Read `withdrawn.yaml`, None where there is none."""
     if not path.is_file():
         return None
-    stored = read_yaml(path)
+    return withdrawn_of(read_yaml(path), path)
+
+
+def withdrawn_of(stored: Any, path: Path) -> Withdrawn:
+    """Check what `withdrawn.yaml` holds.
+
+    Raises
+    ------
+    SubmissionError
+        HB140 for anything but a day and a reason.
+    """
     texts = isinstance(stored, dict) and all(isinstance(v, str) for v in stored.values())
-    if not texts or set(stored) != {"date", "reason"} or len(stored["reason"]) > 1_000:
-        raise SubmissionError(
-            Problem("HB140", str(path), "is not a date and a reason of at most 1,000 characters.",
-                    fix="`hand-bench submit withdraw` writes it.")
-        )  # fmt: skip
+    if (
+        not texts
+        or set(stored) != {"date", "reason"}
+        or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", stored["date"])
+        or not 0 < len(stored["reason"]) <= LONGEST_REASON
+        or odd_character(stored["reason"], lines=True)
+    ):
+        what = f"is not a day and a reason of 1 to {LONGEST_REASON:,} characters."
+        fix = "`hand-bench submit withdraw` writes it."
+        raise SubmissionError(Problem("HB140", str(path), what, fix=fix))
     return Withdrawn(stored["date"], stored["reason"])
 
 

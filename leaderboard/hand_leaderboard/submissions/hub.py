@@ -55,14 +55,16 @@ def dataset_folder(repo: str, pattern: str) -> Path:
 
 
 def open_pull_request(repo: str, folder: Path, place: str, title: str, text: str) -> str:
-    """Send a folder to a dataset as a pull request; return its address."""
+    """Send a folder to a dataset as a pull request, in place of what is there; return its URL."""
     hub = require_hub()
     with explained(repo):
-        made = [
-            hub.CommitOperationAdd(path_in_repo=f"{place}/{inside}", path_or_fileobj=path)
-            for inside, path in _files(folder)
-        ]
-        done = hub.HfApi().create_commit(
+        api = hub.HfApi()
+        sent = {f"{place}/{inside}": path for inside, path in _files(folder)}
+        made = [hub.CommitOperationAdd(path_in_repo=p, path_or_fileobj=f) for p, f in sent.items()]
+        there = api.list_repo_files(repo, repo_type="dataset")
+        gone = [p for p in there if p.startswith(f"{place}/") and p not in sent]
+        made += [hub.CommitOperationDelete(path_in_repo=p) for p in gone]
+        done = api.create_commit(
             repo, made, commit_message=title, commit_description=text, repo_type="dataset",
             create_pr=True,
         )  # fmt: skip

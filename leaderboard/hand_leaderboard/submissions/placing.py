@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from hand_bench.errors import HandBenchError, Problem, SubmissionError
@@ -20,6 +21,7 @@ from hand_leaderboard.submissions.folder import (
     Submission,
     Withdrawn,
     read_submission,
+    withdrawn_of,
 )
 from hand_leaderboard.submissions.meta import PREDICTIONS, Meta
 from hand_leaderboard.submissions.names import require_name
@@ -163,6 +165,7 @@ def withdraw(root: Path, track: Track, name: str, why: Withdrawn) -> Submission:
         HB147 where there is none, or it is withdrawn already.
     """
     path = place_of(root, track, name)
+    withdrawn_of(asdict(why), path / WITHDRAWN)
     if not path.is_dir():
         known = sorted(p.name for p in path.parent.glob("*")) if path.parent.is_dir() else []
         fix = f"There are: {', '.join(known)}." if known else ""
@@ -184,6 +187,5 @@ def write_withdrawn(path: Path, why: Withdrawn) -> None:
     import yaml
 
     with replacing(path) as temporary:
-        text = yaml.safe_dump({"date": why.date, "reason": why.reason}, sort_keys=False,
-                              allow_unicode=True)  # fmt: skip
+        text = yaml.safe_dump(asdict(why), sort_keys=False, allow_unicode=True)
         temporary.write_text(text, "utf-8")

@@ -35,6 +35,8 @@ from hand_leaderboard.submissions.sums import write_sums
 _ROWS_PER_SAMPLE = 4
 #: Numbers of one column and row: 63 joints, 61 parameters, scores of every class.
 _NUMBERS_PER_ROW = 512
+#: Rows of an errors file that could be kept: each takes ten bytes at least.
+_MOST_ROWS = MOST[ERRORS] // 10
 #: Bytes that a row can take when it is unpacked.
 _BYTES_PER_ROW = 8_192
 
@@ -73,7 +75,7 @@ def score(
     """
     source = open_declared(preds, track, meta, annotations.rows)
     secret = hidden.is_hidden(track)
-    errors = None if secret else out / ERRORS
+    errors = None if secret or annotations.rows > _MOST_ROWS else out / ERRORS
     if track.kind == "action":
         machine = ClipEvaluator(track, annotations, allow_missing=meta.incomplete)
         scoring.require_truth(machine)
