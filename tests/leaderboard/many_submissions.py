@@ -1,4 +1,4 @@
-"""Folders of submissions for tests, as the scorer leaves them: real sums and scores of small tables.
+"""Folders of submissions for tests, as the scorer leaves them: sums and scores of small tables.
 
 A few methods are really scored on a small table of the track; the others take some sequences of one
 and some of another, so that hundreds of different methods cost little. `hostile` texts are in every
@@ -104,7 +104,9 @@ def write_track(
     rng = np.random.default_rng(seed)
     names = []
     for k in range(count):
-        title = f"{_WORDS[k % 12]}{_ENDS[(k // 12 + k) % 8]}" + (f" {k // 96 + 1}" if k >= 96 else "")
+        title = f"{_WORDS[k % 12]}{_ENDS[(k // 12 + k) % 8]}" + (
+            f" {k // 96 + 1}" if k >= 96 else ""
+        )
         name = f"{title.lower().replace(' ', '-')}-{k}"
         method = known[k] if k < len(known) else _mixed(made, known, rng)
         write_submission(root, made.track, name, method, _meta(title, k, made.track, rng, hostile))
@@ -114,7 +116,7 @@ def write_track(
 
 def _mixed(made: SmallTrack | SmallClips, known: Sequence[Scored], rng) -> Scored:
     """Another method: every sequence is answered as one of the known methods does."""
-    rows = [key for key in known[0].sums.rows]
+    rows = list(known[0].sums.rows)
     clusters = sorted({cluster for _, cluster in rows})
     share = rng.random()
     better = [0, 1] if len(known) == 2 else [int(rng.integers(0, 2)), 2]
@@ -128,7 +130,8 @@ def _mixed(made: SmallTrack | SmallClips, known: Sequence[Scored], rng) -> Score
         track=made.track, declared=machine.declared, annotations=machine.annotations, sums=sums,
         predictions={k: v for k, v in base.predictions.items() if k in ("path", "sha256", "rows")},
         coverage=machine.coverage, partial=[], notes=[],
-        resamples=RESAMPLES, seed=0, time_blocks=machine.time_blocks, allow_missing=False, meshes=None,
+        resamples=RESAMPLES, seed=0, time_blocks=machine.time_blocks, allow_missing=False,
+        meshes=None,
     )  # fmt: skip
     return replace(known[better[0]], result=scoring.result(evaluator, "all"), sums=sums)
 
@@ -169,12 +172,14 @@ def write_submission(root: Path, track: Track, name: str, method: Scored, meta: 
     digest = files.sha256(method.predictions)
     size = method.predictions.stat().st_size
     url = meta.predictions.url
-    replace(meta, predictions=PredictionsFile(digest, size, url=url)).write(folder / "submission.yaml")
+    replace(meta, predictions=PredictionsFile(digest, size, url=url)).write(
+        folder / "submission.yaml"
+    )
     stored = replace(
         method.result,
-        predictions=method.result.predictions | {"path": None, "sha256": digest,
-                                                 "inputs": list(meta.inputs), "method": meta.method},
-    )  # fmt: skip
+        predictions=method.result.predictions
+        | {"path": None, "sha256": digest, "inputs": list(meta.inputs), "method": meta.method},
+    )
     stored.save(folder / "result.json")
     write_sums(folder / "sums.parquet", method.sums, track)
     if method.errors is not None and track.truth == "public":

@@ -58,7 +58,9 @@ def test_a_number_sorts_its_better_end_first(visit):
     for key, sign in (("mpjpe", 1), ("auc-0-50", -1)):
         tab.locator(f"[data-board=recommended] th[data-c={key}] button").click()
         for body in tab.locator("[data-board=recommended] tbody").all():
-            at = tab.locator(f"[data-board=recommended] th[data-c={key}]").evaluate("e => e.cellIndex")
+            at = tab.locator(f"[data-board=recommended] th[data-c={key}]").evaluate(
+                "e => e.cellIndex"
+            )
             texts = [row.locator(f"xpath=./*[{at + 1}]").inner_text()
                      for row in body.locator("tr[data-row]").all()]  # fmt: skip
             numbers = [float(text.split()[0]) for text in texts]
@@ -107,14 +109,18 @@ def test_an_address_restores_sort_search_filter_columns_and_rows(visit):
     assert head.get_attribute("aria-sort") == "descending"
     assert tab.locator("[data-board=recommended] th[data-c=mrrpe]").is_visible()
     ticked = tab.locator("[data-board=recommended] td.pick input:checked")
-    assert ticked.evaluate_all("boxes => boxes.map(b => b.closest('tr').dataset.row)") == ["birchpose-1"]
+    assert ticked.evaluate_all("boxes => boxes.map(b => b.closest('tr').dataset.row)") == [
+        "birchpose-1"
+    ]
     tab.evaluate("location.hash = 'recommended.q=cedar'")
     assert methods(tab) == [["cedarformer-2"]]
 
 
 def test_an_address_of_nonsense_changes_nothing(visit):
     plain = methods(visit.open(PAGE))
-    tab = visit.open(PAGE + "#recommended.sort=__proto__.up&recommended.zero-shot=x&rows=%3Cb%3E&=&a")
+    tab = visit.open(
+        PAGE + "#recommended.sort=__proto__.up&recommended.zero-shot=x&rows=%3Cb%3E&=&a"
+    )
     assert methods(tab) == plain
 
 
@@ -227,7 +233,11 @@ def test_exchanging_the_two_changes_signs(visit, small_site):
     tab.wait_for_selector(f"[data-ready='{b} {a}']")
     after = compared(tab)
     swapped = str.maketrans({"+": "−", "−": "+"})
-    assert after["MPJPE"][:3] == [before["MPJPE"][1], before["MPJPE"][0], before["MPJPE"][2].translate(swapped)]
+    assert after["MPJPE"][:3] == [
+        before["MPJPE"][1],
+        before["MPJPE"][0],
+        before["MPJPE"][2].translate(swapped),
+    ]
 
 
 def test_one_and_the_same_is_said_so(visit, small_site):
@@ -277,11 +287,16 @@ def test_without_scripts_there_is_a_whole_table(chromium, small_site):
         assert not tab.locator("#theme").is_visible() and not tab.locator(".figures").is_visible()
         plain.open("submissions/egoexo4d-hand/ambernet-0.html")
         assert tab.locator(".hand").count() == 2 and tab.locator("svg.chart polyline").count() >= 1
-        assert "needs JavaScript" in plain.open(f"compare/{TRACK}.html").locator("noscript").inner_text()
+        assert (
+            "needs JavaScript"
+            in plain.open(f"compare/{TRACK}.html").locator("noscript").inner_text()
+        )
 
 
 def luminance(tab, selector="body") -> float:
-    text = tab.evaluate("s => getComputedStyle(document.querySelector(s)).backgroundColor", selector)
+    text = tab.evaluate(
+        "s => getComputedStyle(document.querySelector(s)).backgroundColor", selector
+    )
     return sum(float(v) for v in re.findall(r"[\d.]+", text)[:3]) / 3
 
 
@@ -294,10 +309,15 @@ def test_dark_follows_the_system_and_the_button_which_is_remembered(chromium, sm
         assert luminance(dark.open("index.html")) > 200
 
 
-@pytest.mark.parametrize("path", ["index.html", PAGE, f"compare/{TRACK}.html", "about.html", "submit.html",
-                                  "submissions/egoexo4d-hand/ambernet-0.html", "suites.html"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    ["index.html", PAGE, f"compare/{TRACK}.html", "about.html", "submit.html", "suites.html",
+     "submissions/egoexo4d-hand/ambernet-0.html"],
+)  # fmt: skip
 def test_a_phone_scrolls_tables_and_not_the_page(chromium, small_site, path):
-    with browser.visiting(chromium, small_site.site, viewport={"width": 390, "height": 844}) as phone:
+    with browser.visiting(
+        chromium, small_site.site, viewport={"width": 390, "height": 844}
+    ) as phone:
         tab = phone.open(path)
         width = tab.evaluate("document.documentElement.scrollWidth")
         assert width <= 390
@@ -343,7 +363,9 @@ def test_the_view_in_3d_turns_by_keys_and_pointer(visit):
 
 
 def test_every_page_opens_without_a_complaint(visit, small_site):
-    pages = sorted(p.relative_to(small_site.site).as_posix() for p in small_site.site.rglob("*.html"))
+    pages = sorted(
+        p.relative_to(small_site.site).as_posix() for p in small_site.site.rglob("*.html")
+    )
     assert len(pages) > 60
     for path in pages:
         tab = visit.open(path)

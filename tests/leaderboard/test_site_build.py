@@ -1,4 +1,4 @@
-"""The built site as files: the same bytes again, nothing lost, no dead link, nothing from outside."""
+"""The built site as files: the same bytes again, nothing lost, no dead link, nothing loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from hand_bench.cli import main
 from hand_bench.errors import HandBenchError
 from hand_bench.tracks import TRACKS, find_track
 from hand_leaderboard.board import read_board
-from hand_leaderboard.site import about_pages, build, definitions, home_page, track_pages, write_site
+from hand_leaderboard.site import (
+    about_pages,
+    build,
+    definitions,
+    home_page,
+    track_pages,
+    write_site,
+)
 from hand_leaderboard.site.commands import server
 from hand_leaderboard.site.folders import LARGEST_PAGE, SiteFolder, large_pages
 
@@ -97,7 +104,9 @@ def test_every_link_leads_somewhere(small_site):
 def test_no_page_has_code_or_style_of_its_own_or_loads_from_outside(small_site):
     for path in html(small_site.site):
         tags = parsed(path).tags
-        policy = next(a["content"] for t, a in tags if a.get("http-equiv") == "Content-Security-Policy")
+        policy = next(
+            a["content"] for t, a in tags if a.get("http-equiv") == "Content-Security-Policy"
+        )
         assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
         assert "unsafe" not in policy and "http" not in policy
         for tag, attributes in tags:
@@ -106,7 +115,9 @@ def test_no_page_has_code_or_style_of_its_own_or_loads_from_outside(small_site):
             if tag == "script":
                 assert attributes.get("type") == "application/json" or attributes["src"]
             if tag in ("script", "link", "img"):
-                assert not (attributes.get("src") or attributes.get("href") or "").startswith("http")
+                assert not (attributes.get("src") or attributes.get("href") or "").startswith(
+                    "http"
+                )
             if tag == "a" and attributes.get("href", "").startswith("http"):
                 assert "noopener" in attributes["rel"]
 
@@ -129,7 +140,7 @@ def test_real_data_and_handsim_never_share_a_table(small_site):
     real, _, world = text.partition('<section class="world"')
     assert "tracks/egoexo4d-hand.html" in real and "handsim-" not in real
     assert "tracks/handsim-egoexo4d-hand.html" in world
-    assert not re.findall(r'tracks/(?!handsim-)[a-z0-9-]+\.html', world)
+    assert not re.findall(r"tracks/(?!handsim-)[a-z0-9-]+\.html", world)
     page = (small_site.site / "tracks/handsim-egoexo4d-hand.html").read_text("utf-8")
     assert "say nothing about real data" in page
 
@@ -142,7 +153,9 @@ def test_the_three_kinds_of_rows_stand_in_groups_of_their_own(small_site):
         assert len(kinds) == 1
     reported = [row for t in board.tracks["egoexo4d-hand"] for row in t.reported]
     assert reported and all(row.source.replace("'", "&#39;") in page for row in reported)
-    scored = re.sub(r'<div class="board" data-board="[\w-]+-reported">.*?</table>', "", page, flags=re.S)
+    scored = re.sub(
+        r'<div class="board" data-board="[\w-]+-reported">.*?</table>', "", page, flags=re.S
+    )
     assert not [row for row in reported if f'data-row="{row.slug}"' in scored]
 
 
@@ -154,7 +167,7 @@ def test_an_older_site_is_replaced_and_nothing_else_is(small_site, tmp_path):
     other = tmp_path / "home"
     other.mkdir()
     (other / "thesis.tex").write_text("years", "utf-8")
-    with pytest.raises(HandBenchError, match="HB402.*holds something else than a site"):
+    with pytest.raises(HandBenchError, match=r"HB402.*holds something else than a site"):
         build(small_site.root, other)
     assert (other / "thesis.tex").read_text("utf-8") == "years"
     assert {p.name for p in tmp_path.iterdir()} == {"site", "home"}
@@ -215,7 +228,9 @@ def test_a_board_without_submissions_is_a_site_too(tmp_path):
 def test_pages_of_200_submissions_stay_small(small_site, track):
     board = read_board(small_site.root)
     times = -(-200 // len(small_site.names[track]))
-    tables = [replace(t, groups=tuple(many(g, times) for g in t.groups)) for t in board.tracks[track]]
+    tables = [
+        replace(t, groups=tuple(many(g, times) for g in t.groups)) for t in board.tracks[track]
+    ]
     grown = replace(board, tracks={**board.tracks, track: tuple(tables)})
     rows = [row for group in tables[0].groups for row in group.rows]
     assert len(rows) >= 200

@@ -64,7 +64,9 @@ def test_nothing_that_people_write_becomes_a_tag_or_an_attribute(hostile_site):
         page = Page(text)
         for tag, attributes in page.tags:
             assert not [name for name in attributes if name.startswith("on")], path
-            assert tag != "script" or "src" in attributes or attributes["type"] == "application/json"
+            assert (
+                tag != "script" or "src" in attributes or attributes["type"] == "application/json"
+            )
             assert tag != "img" or attributes["src"].startswith("../")
         assert "<script>" not in text and "<img src=x" not in text, path
         if HOSTILE in "".join(page.text):  # as it was written: neither run, nor computed
@@ -85,7 +87,9 @@ def test_data_files_hold_no_end_of_a_script_and_are_one_call(hostile_site):
 
 def test_a_browser_runs_nothing_of_it_and_shows_it_as_text(hostile_site):
     with browser.started() as running, browser.visiting(running, hostile_site) as visit:
-        for path in sorted(p.relative_to(hostile_site).as_posix() for p in hostile_site.rglob("*.html")):
+        for path in sorted(
+            p.relative_to(hostile_site).as_posix() for p in hostile_site.rglob("*.html")
+        ):
             tab = visit.open(path)
             if path.startswith("compare/"):
                 tab.wait_for_selector("[data-ready]")
@@ -129,18 +133,20 @@ def test_an_address_that_slipped_through_is_text(small_site, tmp_path):
     board = read_board(small_site.root)
     bad = "javascript:alert(document.domain)"
     submissions = tuple(
-        replace(s, meta=replace(s.meta, code=bad, paper=s.meta.paper and replace(s.meta.paper, url=bad)))
+        replace(
+            s, meta=replace(s.meta, code=bad, paper=s.meta.paper and replace(s.meta.paper, url=bad))
+        )
         for s in board.submissions
     )
-    tracks = {
-        name: tuple(
-            replace(t, groups=tuple(
-                replace(g, rows=tuple(replace(r, code=bad, paper=r.paper and replace(r.paper, url=bad))
-                                      for r in g.rows)) for g in t.groups))
-            for t in tables
-        )
-        for name, tables in board.tracks.items()
-    }  # fmt: skip
+
+    def poisoned(row):
+        return replace(row, code=bad, paper=row.paper and replace(row.paper, url=bad))
+
+    def regrouped(table):
+        groups = (replace(g, rows=tuple(map(poisoned, g.rows))) for g in table.groups)
+        return replace(table, groups=tuple(groups))
+
+    tracks = {name: tuple(map(regrouped, tables)) for name, tables in board.tracks.items()}
     site = write_site(replace(board, tracks=tracks, submissions=submissions), tmp_path / "site")
     for path in site.rglob("*.html"):
         hrefs = [a.get("href") or "" for _, a in Page(path.read_text("utf-8")).tags]
@@ -163,6 +169,8 @@ def test_samples_that_no_scorer_wrote_fail_the_build(small_site, tmp_path, chang
     some = json.loads(path.read_text("utf-8"))
     some[0] |= change
     path.write_text(json.dumps(some), "utf-8")
-    with pytest.raises(HandBenchError, match=r"HB146 .*samples.json: is not what the scorer writes"):
+    with pytest.raises(
+        HandBenchError, match=r"HB146 .*samples.json: is not what the scorer writes"
+    ):
         build(root, tmp_path / "site")
     assert not (tmp_path / "site").exists()

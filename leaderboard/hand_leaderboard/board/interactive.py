@@ -107,7 +107,9 @@ def track_data(submissions: Sequence[Submission]) -> TrackData | None:
         "track": track.name,
         "clusters": list(clusters),
         "metrics": [_metric(track, measures[name][0]) for name in metrics],
-        "subsets": {n: meanings[n] for n in sorted(named, key=lambda n: n != "all") if n in meanings},
+        "subsets": {
+            n: meanings[n] for n in sorted(named, key=lambda n: n != "all") if n in meanings
+        },
         "joints": [] if track.kind == "action" else list(OPENPOSE.joints),
         "conditional": any(s.result and "conditional" in s.result.intervals for s in scored),
     }

@@ -104,9 +104,7 @@ def write_site(
     return Path(out)
 
 
-def _write_track(
-    board: Board, name: str, folder: SiteFolder, exports: track_pages.Exports
-) -> None:
+def _write_track(board: Board, name: str, folder: SiteFolder, exports: track_pages.Exports) -> None:
     """Write a track's page, its compare page and data files, and the pages of its submissions."""
     track = find_track(name)
     own = [s for s in board.submissions if s.track.name == name]

@@ -18,9 +18,7 @@ ROOT = Path("submissions")
 Out = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 
-def build_command(
-    *, output: Out = Path("site"), root: Path = ROOT, base_url: str = ""
-) -> None:
+def build_command(*, output: Out = Path("site"), root: Path = ROOT, base_url: str = "") -> None:
     """Write the site: static pages that work from a folder and ask nobody for anything.
 
     Parameters
@@ -39,9 +37,7 @@ def build_command(
     write(str(out / "index.html"))
 
 
-def serve(
-    *, output: Out = Path("site"), root: Path = ROOT, port: int = 8000
-) -> None:
+def serve(*, output: Out = Path("site"), root: Path = ROOT, port: int = 8000) -> None:
     """Write the site and show it on this machine (not on the network), until Ctrl-C.
 
     Parameters

@@ -52,9 +52,7 @@ def page(board: Board, track: Track, compared: Mapping[str, Submission]) -> str:
         track=track,
         procedural=table.procedural,
         options=options,
-        places=[
-            [hand_drawing.place(side, k) for k in range(21)] for side in ("right", "left")
-        ],
+        places=[[hand_drawing.place(side, k) for k in range(21)] for side in ("right", "left")],
         setting={
             "track": track.name,
             "shared": shared_path(track.name),

@@ -11,23 +11,23 @@ import re
 METRICS = {
     "MPJPE": "Mean per joint position error: the mean distance of joints from the truth after both "
     "wrists were put on each other; which joints and which mean is in the signature.",
-    "PA-MPJPE": "The same after similarity Procrustes: the prediction is moved, turned and scaled to "
-    "fit best, never mirrored. Says how good the shape of the hand is.",
-    "PA-MPJPE as released": "PA-MPJPE as the released code of WildHands computes it: a hand that does "
-    "not count is a hand of error 0.",
+    "PA-MPJPE": "The same after similarity Procrustes: the prediction is moved, turned and scaled "
+    "to fit best, never mirrored. Says how good the shape of the hand is.",
+    "PA-MPJPE as released": "PA-MPJPE as the released code of WildHands computes it: a hand that "
+    "does not count is a hand of error 0.",
     "MPJPE world": "Mean distance of joints in the world's frame, nothing aligned.",
     "MPJPE wrist": "Mean distance of joints after both wrists were put on each other.",
     "EPE": "End point error: the mean distance of joints after the palms were aligned and the hand "
     "was scaled by the true length of a bone.",
-    "MEPE": "Mean absolute error: the mean distance of joints in camera space, nothing aligned. Depth "
-    "counts.",
+    "MEPE": "Mean absolute error: the mean distance of joints in camera space, nothing aligned. "
+    "Depth counts.",
     "MEPE-RA": "MEPE after both wrists were put on each other.",
-    "MRRPE": "Mean relative root position error: how far the left wrist, as seen from the right one, "
-    "is off. Says whether two hands stand to each other as they should.",
-    "PCK@": "Percentage of correct keypoints: the share of joints that are within a distance of the "
-    "truth. In 2D the distance is a share of the hand's box.",
-    "AUC()": "Area under the PCK curve over a range of distances in mm, divided by the range: 100 % "
-    "would be no error at all.",
+    "MRRPE": "Mean relative root position error: how far the left wrist, as seen from the right "
+    "one, is off. Says whether two hands stand to each other as they should.",
+    "PCK@": "Percentage of correct keypoints: the share of joints that are within a distance of "
+    "the truth. In 2D the distance is a share of the hand's box.",
+    "AUC()": "Area under the PCK curve over a range of distances in mm, divided by the range: 100 "
+    "percent would be no error at all.",
     "AUC-RA()": "The same area after both wrists were put on each other.",
     "PA-AUC()": "The same area after similarity Procrustes.",
     "PCK-AUC": "Area under the PCK curve over 0 to 20 mm, divided by the range.",
@@ -48,8 +48,8 @@ PARTS = {
         "wrist": "both wrists are put on each other",
         "first": "the first joint that counts is put on the true one",
         "similarity": "similarity Procrustes, never mirrored",
-        "similarity:valid": "similarity Procrustes over the joints that count, never mirrored",
-        "bone": "palms on each other, then scaled by the true length of the bone between two joints",
+        "similarity:valid": "similarity Procrustes over the joints that count",
+        "bone": "palms on each other, then scaled by the true length of a bone",
     },
     "joints": {
         "20": "all joints but the wrist",

@@ -83,8 +83,7 @@ def _hand(side: str, values: Sequence[float | None], unit: str, top: float) -> H
     joints = JOINT_SETS["openpose21"]
     shades = [colours.at(v / top) if v is not None else "none" for v in values]
     bones = tuple(
-        (*place(side, parent), *place(side, child), shades[child])
-        for parent, child in joints.bones
+        (*place(side, parent), *place(side, child), shades[child]) for parent, child in joints.bones
     )
     discs = tuple(
         Disc(name, *place(side, k), shades[k],

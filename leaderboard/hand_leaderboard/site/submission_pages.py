@@ -153,7 +153,9 @@ def _curves(details: Mapping[str, Any], data: Mapping[str, Any]) -> charts.Curve
     shares = {n: details[n]["pck"] for n in sorted(known, key=lambda n: n != "all")[:CURVES]}
     curve = data.get("curve")
     if len(shares) < 2 and curve:
-        return charts.curves(curve["at"], {"all": curve["pck"], "after Procrustes": curve["pa_pck"]})
+        return charts.curves(
+            curve["at"], {"all": curve["pck"], "after Procrustes": curve["pa_pck"]}
+        )
     return charts.curves(details.get("pck_thresholds") or [], shares)
 
 
@@ -179,6 +181,8 @@ def _confusion(details: Mapping[str, Any]) -> dict[str, Any] | None:
     rows = []
     for k in used:
         total = sum(counts[k]) or 1
-        cells = [{"count": counts[k][j], "share": counts[k][j] / total, "right": j == k} for j in used]
+        cells = [
+            {"count": counts[k][j], "share": counts[k][j] / total, "right": j == k} for j in used
+        ]
         rows.append({"name": names[k].replace("_", " "), "cells": cells, "clips": sum(counts[k])})
     return {"names": [names[k].replace("_", " ") for k in used], "rows": rows}

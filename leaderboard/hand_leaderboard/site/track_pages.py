@@ -83,7 +83,9 @@ def figures(table: Table, data: Mapping[str, str], unit: str, metric: str) -> di
     ranked = [row for row in table.scored if row.rank is not None]
     primary = table.primary
     return {
-        "rows": {row.slug: {"name": row.method, "data": data.get(row.slug)} for row in table.scored},
+        "rows": {
+            row.slug: {"name": row.method, "data": data.get(row.slug)} for row in table.scored
+        },
         "first": [row.slug for row in ranked if row.slug in data][:4],
         "root": "../",
         "unit": unit,

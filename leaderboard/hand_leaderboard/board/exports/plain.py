@@ -38,7 +38,10 @@ def json_text(table: Table) -> str:
         _object({**group, "rows": _Text(_lines(map(_json, group["rows"])))})
         for group in data["groups"]
     ]
-    listed = {"groups": _Text(_lines(groups)), "reported": _Text(_lines(map(_json, data["reported"])))}
+    listed = {
+        "groups": _Text(_lines(groups)),
+        "reported": _Text(_lines(map(_json, data["reported"]))),
+    }
     return _object({**data, **listed}, between=",\n") + "\n"
 
 
