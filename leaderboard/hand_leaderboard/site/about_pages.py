@@ -98,15 +98,16 @@ def fields() -> list[dict[str, Any]]:
     return list(_fields(json.loads(stored.read_text("utf-8")), ""))
 
 
+_KINDS = {"array": "list", "object": "fields", "integer": "number", "boolean": "true or false"}
+
+
 def _fields(schema: dict[str, Any], prefix: str) -> Iterable[dict[str, Any]]:
     needed = schema.get("required", [])
     for name, value in schema.get("properties", {}).items():
         yield {
             "name": f"{prefix}{name}",
             "needed": name in needed,
-            "kind": {"array": "list", "object": "fields", "integer": "number"}.get(
-                value.get("type", ""), value.get("type", "text")
-            ).replace("string", "text"),
+            "kind": _KINDS.get(value.get("type"), "text"),
             "meaning": value.get("description", ""),
         }
         yield from _fields(value, f"{prefix}{name}.")

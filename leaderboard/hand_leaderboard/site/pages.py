@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hand_bench.errors import HandBenchError, Problem
 from hand_bench.version import __version__
 from hand_leaderboard.board import Row
-from hand_leaderboard.submissions.meta import url_fault
+from hand_leaderboard.submissions.texts import url_fault
 
 if TYPE_CHECKING:
     from jinja2 import Environment
