@@ -47,7 +47,7 @@ class HandErrors:
         measures = MEASURES[track.kind]
         kinds = ("true", "found", *measures.values())
         columns = [f"{side}_{kind}" for side in HAND_SIDES for kind in kinds]
-        table = pq.read_table(path, columns=["sample_id", "cluster", *columns])
+        table = pq.ParquetFile(path).read(["sample_id", "cluster", *columns], use_threads=False)
         return cls(table.unify_dictionaries(), measures)
 
     @property

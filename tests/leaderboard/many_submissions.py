@@ -130,8 +130,8 @@ def _mixed(made: SmallTrack | SmallClips, known: Sequence[Scored], rng) -> Score
         track=made.track, declared=machine.declared, annotations=machine.annotations, sums=sums,
         predictions={k: v for k, v in base.predictions.items() if k in ("path", "sha256", "rows")},
         coverage=machine.coverage, partial=[], notes=[],
-        resamples=RESAMPLES, seed=0, time_blocks=machine.time_blocks,
-        allow_missing=False, meshes=None,
+        resamples=RESAMPLES, seed=0, time_blocks=machine.time_blocks, allow_missing=False,
+        meshes=None,
     )  # fmt: skip
     return replace(known[better[0]], result=scoring.result(evaluator, "all"), sums=sums)
 
@@ -179,7 +179,7 @@ def write_submission(root: Path, track: Track, name: str, method: Scored, meta: 
         method.result,
         predictions=method.result.predictions
         | {"path": None, "sha256": digest, "inputs": list(meta.inputs), "method": meta.method},
-    )  # fmt: skip
+    )
     stored.save(folder / "result.json")
     write_sums(folder / "sums.parquet", method.sums, track)
     if method.errors is not None and track.truth == "public":

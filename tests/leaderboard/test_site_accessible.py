@@ -1,4 +1,4 @@
-"""Accessibility of every kind of page, by axe-core (data/axe-core, MPL-2.0, unmodified)."""
+"""Accessibility of every kind of page, as axe-core sees it (data/axe-core, MPL-2.0, unmodified)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built site as files: the same bytes again, nothing lost, no dead link, nothing outside."""
+"""The built site as files: the same bytes again, nothing lost, no dead link, nothing loaded."""
 
 from __future__ import annotations
 

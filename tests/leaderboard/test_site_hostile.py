@@ -139,14 +139,14 @@ def test_an_address_that_slipped_through_is_text(small_site, tmp_path):
         for s in board.submissions
     )
 
-    def spoilt(row):
+    def poisoned(row):
         return replace(row, code=bad, paper=row.paper and replace(row.paper, url=bad))
 
-    def of_groups(table):
-        groups = (replace(g, rows=tuple(map(spoilt, g.rows))) for g in table.groups)
+    def regrouped(table):
+        groups = (replace(g, rows=tuple(map(poisoned, g.rows))) for g in table.groups)
         return replace(table, groups=tuple(groups))
 
-    tracks = {name: tuple(map(of_groups, tables)) for name, tables in board.tracks.items()}
+    tracks = {name: tuple(map(regrouped, tables)) for name, tables in board.tracks.items()}
     site = write_site(replace(board, tracks=tracks, submissions=submissions), tmp_path / "site")
     for path in site.rglob("*.html"):
         hrefs = [a.get("href") or "" for _, a in Page(path.read_text("utf-8")).tags]

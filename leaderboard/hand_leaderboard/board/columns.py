@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from hand_bench.reported import Reported
 from hand_bench.tracks import Track
@@ -15,6 +16,7 @@ from hand_leaderboard.board.tables import Column
 _SHOWN = {"root_depth": "root depth", "hand_side": "hand side"}
 
 
+@lru_cache(maxsize=4096)
 def slug(text: str) -> str:
     """Return a text in lower case letters, digits and single hyphens; "x" where none is left."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()

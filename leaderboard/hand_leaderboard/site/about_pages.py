@@ -98,8 +98,7 @@ def fields() -> list[dict[str, Any]]:
     return list(_fields(json.loads(stored.read_text("utf-8")), ""))
 
 
-#: What JSON Schema calls a field, and what people do.
-_KINDS = {"array": "list", "object": "fields", "integer": "number", "boolean": "yes or no"}
+_KINDS = {"array": "list", "object": "fields", "integer": "number", "boolean": "true or false"}
 
 
 def _fields(schema: dict[str, Any], prefix: str) -> Iterable[dict[str, Any]]:
@@ -108,7 +107,7 @@ def _fields(schema: dict[str, Any], prefix: str) -> Iterable[dict[str, Any]]:
         yield {
             "name": f"{prefix}{name}",
             "needed": name in needed,
-            "kind": _KINDS.get(value.get("type", ""), "text"),
+            "kind": _KINDS.get(value.get("type"), "text"),
             "meaning": value.get("description", ""),
         }
         yield from _fields(value, f"{prefix}{name}.")

@@ -6,8 +6,10 @@ them. Pages work from `file://` and ask nobody for anything.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +60,23 @@ def build(
         With the problems of all submissions; HB150 for each that has no row; HB402 where `out`
         holds something else or cannot be written.
     """
-    progress("read submissions", 0, 1)
-    board = read_board(root)
-    progress("read submissions", 1, 1)
-    return write_site(board, out, base_url=base_url, progress=progress)
+    with _without_collections():
+        progress("read submissions", 0, 1)
+        board = read_board(root)
+        progress("read submissions", 1, 1)
+        return write_site(board, out, base_url=base_url, progress=progress)
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Pause the search for reference cycles: millions of values are made, and nearly all stay."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def write_site(

@@ -48,12 +48,15 @@ def forest_scale(cells: Iterable[Cell]) -> Scale | None:
     A few rows that are far off (a floor beside trained methods) do not squeeze the others: the
     scale ends at three times the spread of the middle half; what is beyond sits at the edge.
     """
-    values = sorted(c.value for c in cells if c.value is not None)
+    known = [(c.value, c.ci95 or (c.value, c.value)) for c in cells if c.value is not None]
+    values = sorted(value for value, _ in known)
     if not values:
         return None
     quarter, half, three = (values[int(q * (len(values) - 1))] for q in (0.25, 0.5, 0.75))
     spread = 3 * max(three - quarter, 0.02 * abs(half), 1e-9)
     low, high = max(values[0], quarter - spread), min(values[-1], three + spread)
+    inside = [interval for value, interval in known if low <= value <= high]
+    low, high = min(low, *(a for a, _ in inside)), max(high, *(b for _, b in inside))
     margin = 0.08 * ((high - low) or abs(high) or 1.0)
     return Scale(low - margin, high + margin, FOREST_MARGIN, FOREST_WIDTH - FOREST_MARGIN)
 
@@ -103,9 +106,10 @@ def curves(at: Sequence[float], shares: dict[str, Sequence[float | None]]) -> Cu
     y = Scale(0, 1, HEIGHT - BOTTOM, TOP)
     step = nice_top((at[-1] - at[0]) / 5)
     ticks = [at[0] + k * step for k in range(int((at[-1] - at[0]) / step + 1e-9) + 1)]
+    across = [f"{x(a):g}" for a in at]
     return Curves(
         tuple(
-            Curve(name, " ".join(f"{x(a):g},{y(b):g}" for a, b in zip(at, ys, strict=False)
+            Curve(name, " ".join(f"{a},{y(b):g}" for a, b in zip(across, ys, strict=True)
                                  if b is not None), number)
             for number, (name, ys) in enumerate(known.items())
         ),

@@ -1,30 +1,44 @@
-"""Colours of numbers: a scale for errors, and one for differences around zero."""
+"""Colours of numbers: the scale of errors, and the ink that can be read on it."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cache
 
 #: From small to large errors; light ink on its dark ends, dark ink between (`ink_on`).
 ERRORS = ("#2b6cb0", "#5a9bd0", "#a9cfe4", "#f3e3a5", "#f0b35e", "#dd6b3d", "#b02c2c")
-#: From "the first is better" over "no difference" to "the second is better".
-DIFFERENCES = ("#b35806", "#e08214", "#fdb863", "#f1f1f1", "#92c5de", "#4393c3", "#2166ac")
+
+
+LIGHT, DARK = "#ffffff", "#0b0f13"
+#: Colours of a scale that are told apart.
+LEVELS = 200
 
 
 def at(share: float, scale: tuple[str, ...] = ERRORS) -> str:
     """Return the colour at a share (0 to 1) of a scale, as "#rrggbb"."""
-    place = min(max(share, 0.0), 1.0) * (len(scale) - 1)
+    return _level(round(min(max(share, 0.0), 1.0) * LEVELS), scale)
+
+
+@cache
+def _level(level: int, scale: tuple[str, ...]) -> str:
+    place = level / LEVELS * (len(scale) - 1)
     low = min(int(place), len(scale) - 2)
     parts = zip(_channels(scale[low]), _channels(scale[low + 1]), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in parts)
 
 
+@cache
 def ink_on(colour: str) -> str:
     """Return the ink, dark or light, that reads better on a colour (WCAG's contrast)."""
-    light = sum(
-        weight * _linear(value / 255)
-        for weight, value in zip((0.2126, 0.7152, 0.0722), _channels(colour), strict=True)
+    light, dark, own = (_light(c) + 0.05 for c in (LIGHT, DARK, colour))
+    return LIGHT if light / own > own / dark else DARK
+
+
+def _light(colour: str) -> float:
+    weights = (0.2126, 0.7152, 0.0722)
+    return sum(
+        w * _linear(value / 255) for w, value in zip(weights, _channels(colour), strict=True)
     )
-    return "#ffffff" if 1.05 / (light + 0.05) > (light + 0.05) / 0.0605 else "#1b2026"
 
 
 def nice_top(largest: float) -> float:

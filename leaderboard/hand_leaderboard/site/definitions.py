@@ -26,8 +26,8 @@ METRICS = {
     "one, is off. Says whether two hands stand to each other as they should.",
     "PCK@": "Percentage of correct keypoints: the share of joints that are within a distance of "
     "the truth. In 2D the distance is a share of the hand's box.",
-    "AUC()": "Area under the PCK curve over a range of distances in mm, divided by the range: "
-    "100 % would be no error at all.",
+    "AUC()": "Area under the PCK curve over a range of distances in mm, divided by the range: 100 "
+    "percent would be no error at all.",
     "AUC-RA()": "The same area after both wrists were put on each other.",
     "PA-AUC()": "The same area after similarity Procrustes.",
     "PCK-AUC": "Area under the PCK curve over 0 to 20 mm, divided by the range.",
@@ -48,8 +48,8 @@ PARTS = {
         "wrist": "both wrists are put on each other",
         "first": "the first joint that counts is put on the true one",
         "similarity": "similarity Procrustes, never mirrored",
-        "similarity:valid": "similarity Procrustes over the joints that count, never mirrored",
-        "bone": "palms on each other, then scaled by the true length of a bone between two joints",
+        "similarity:valid": "similarity Procrustes over the joints that count",
+        "bone": "palms on each other, then scaled by the true length of a bone",
     },
     "joints": {
         "20": "all joints but the wrist",

@@ -78,8 +78,7 @@ def _table(block: list[str]) -> Iterator[str]:
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in block]
     head = "".join(f'<th scope="col">{_inline(c)}</th>' for c in rows[0])
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
-    yield '<table class="rows text">'
-    yield f"<thead><tr>{head}</tr></thead><tbody>"
+    yield f'<table class="rows text"><thead><tr>{head}</tr></thead><tbody>'
     for row in rows[2:]:
         yield "<tr>" + "".join(f"<td>{_inline(c)}</td>" for c in row) + "</tr>"
     yield "</tbody></table></div>"

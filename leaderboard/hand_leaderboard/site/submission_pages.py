@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hand_bench.joint_sets import FINGERS, JOINT_SETS
+from hand_bench.joint_sets import FINGERS
 from hand_bench.results import Result, Score
 from hand_bench.tracks import Track
 from hand_leaderboard.board import Board, Group, Row, Table
@@ -160,15 +160,14 @@ def _curves(details: Mapping[str, Any], data: Mapping[str, Any]) -> charts.Curve
 
 
 def _fingers(errors: Mapping[str, list[float | None]]) -> list[dict[str, Any]]:
-    """The same errors as a table: fingers in rows, joints from base to tip, of each hand."""
+    """The same errors as a table: fingers in rows, joints from base to tip, of each hand.
+
+    In `openpose21` the wrist is followed by four joints of each finger.
+    """
     sides = [s for s in ("left", "right") if hand_drawing.any_known(errors[s])]
-    joints = JOINT_SETS["openpose21"]
     return [
-        {
-            "finger": finger,
-            "sides": [(s, [errors[s][k] for k in joints.finger(finger)]) for s in sides],
-        }
-        for finger in FINGERS
+        {"finger": finger, "sides": [(s, errors[s][4 * k + 1 : 4 * k + 5]) for s in sides]}
+        for k, finger in enumerate(FINGERS)
         if sides
     ]
 

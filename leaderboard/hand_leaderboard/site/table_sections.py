@@ -1,4 +1,4 @@
-"""What a track's page shows of a table: columns that have numbers, groups, charts of intervals."""
+"""What a page shows of one table: columns that have numbers, groups, charts of intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people take away: exports of every table, badges, the feed; made by the board."""
+"""What people take away: exports of tables, badges, the feed; made by the board's functions."""
 
 from __future__ import annotations
 

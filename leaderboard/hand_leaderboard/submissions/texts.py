@@ -12,6 +12,8 @@ _HIDDEN = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200B, 0x200E, 0x200
 
 def odd_character(text: str, *, lines: bool) -> str:
     """Name the first character that may not be in a text; empty where there is none."""
+    if text.isascii() and text.isprintable():
+        return ""
     for character in text:
         if character == "\n" and lines:
             continue
