@@ -17,7 +17,14 @@ from hand_bench.cli import main
 from hand_bench.errors import HandBenchError
 from hand_bench.tracks import TRACKS, find_track
 from hand_leaderboard.board import read_board
-from hand_leaderboard.site import about_pages, build, definitions, home_page, track_pages, write_site
+from hand_leaderboard.site import (
+    about_pages,
+    build,
+    definitions,
+    home_page,
+    track_pages,
+    write_site,
+)
 from hand_leaderboard.site.commands import server
 from hand_leaderboard.site.folders import LARGEST_PAGE, SiteFolder, large_pages
 
