@@ -23,10 +23,10 @@ from hand_bench.predictions import open_for_track
 from hand_bench.results import Result
 from hand_bench.sums import Sums
 from hand_bench.tracks import Track
-from hand_leaderboard.board.worlds import is_procedural
 from hand_leaderboard.submissions.few_samples import write_few_samples
 from hand_leaderboard.submissions.meta import Meta, Paper, PredictionsFile
 from hand_leaderboard.submissions.sums import write_sums
+from hand_leaderboard.worlds import is_procedural
 
 #: Enough for intervals that look like intervals.
 RESAMPLES = 100

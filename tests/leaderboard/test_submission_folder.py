@@ -173,11 +173,16 @@ def test_errors_of_samples_of_a_hidden_truth_are_refused(root, path):
     assert "HB146" in said(root) and "single samples of a hidden truth" in said(root)
 
 
+def test_samples_of_a_real_truth_are_refused(root, path):
+    (path / "samples.json").write_text("[]")
+    assert "HB146" in said(root) and "samples of a real dataset's truth" in said(root)
+
+
 def test_what_is_withdrawn_keeps_no_scores(root, path):
     placing.write_withdrawn(path / "withdrawn.yaml", Withdrawn("2026-02-03", "a bug"))
     assert said(root).count("HB147") == 4
     for name in (*folder.SCORED, "predictions.parquet"):
-        (path / name).unlink()
+        (path / name).unlink(missing_ok=True)
     assert read_submission(path).withdrawn == Withdrawn("2026-02-03", "a bug")
 
 

@@ -15,8 +15,8 @@ from hand_leaderboard.board.reported_rows import reported_by_protocol, reported_
 from hand_leaderboard.board.scored_rows import Digests, result_columns, scored_groups
 from hand_leaderboard.board.suite_tables import suite_table
 from hand_leaderboard.board.tables import Board, Table
-from hand_leaderboard.board.worlds import is_procedural
 from hand_leaderboard.submissions.folder import Submission, read_submissions
+from hand_leaderboard.worlds import is_procedural
 
 
 def read_board(

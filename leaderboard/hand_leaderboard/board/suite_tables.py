@@ -19,7 +19,7 @@ from hand_leaderboard.board.columns import slug, unique
 from hand_leaderboard.board.reported_rows import paper_of
 from hand_leaderboard.board.scored_rows import cell_of, scored_row, verdict_of, why_not_ranked
 from hand_leaderboard.board.tables import KINDS, REPORTED, Cell, Column, Group, Row, Table
-from hand_leaderboard.board.worlds import is_procedural
+from hand_leaderboard.worlds import is_procedural
 
 if TYPE_CHECKING:
     from hand_leaderboard.submissions.folder import Submission

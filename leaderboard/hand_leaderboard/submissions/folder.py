@@ -25,6 +25,7 @@ from hand_leaderboard.submissions.meta import BESIDE, PREDICTIONS, Meta
 from hand_leaderboard.submissions.names import require_name
 from hand_leaderboard.submissions.safe_yaml import MOST_BYTES, read_yaml
 from hand_leaderboard.submissions.texts import odd_character
+from hand_leaderboard.worlds import is_procedural
 
 META, RESULT, SUMS, ERRORS = "submission.yaml", "result.json", "sums.parquet", "errors.parquet"
 SAMPLES = "samples.json"
@@ -334,6 +335,10 @@ def _disagreements(submission: Submission) -> Iterator[Problem]:
         yield Problem("HB146", str(path / ERRORS), "errors of single samples of a hidden truth.",
                       cause="The truth can be solved from them.", fix="Remove it, also from the "
                       "history of the repository.")  # fmt: skip
+    if (path / SAMPLES).exists() and not is_procedural(submission.track):
+        yield Problem("HB146", str(path / SAMPLES), "holds samples of a real dataset's truth.",
+                      cause="Only procedural worlds may be shown so.", fix="Remove it, also from "
+                      "the history of the repository.")  # fmt: skip
     if (result is None) != (not (path / SUMS).exists()):
         lacking = RESULT if result is None else SUMS
         yield Problem("HB146", str(path), f"has no {lacking} beside the other one.",

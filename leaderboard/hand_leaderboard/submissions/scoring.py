@@ -24,12 +24,12 @@ from hand_bench.predictions import open_for_track, write_table
 from hand_bench.results import Result
 from hand_bench.sources import PredictionSource
 from hand_bench.tracks import Track
-from hand_leaderboard.board.worlds import is_procedural
 from hand_leaderboard.submissions import hidden
 from hand_leaderboard.submissions.few_samples import write_few_samples
 from hand_leaderboard.submissions.folder import ERRORS, MOST, RESULT, SAMPLES, SUMS
 from hand_leaderboard.submissions.meta import Meta
 from hand_leaderboard.submissions.sums import write_sums
+from hand_leaderboard.worlds import is_procedural
 
 #: Rows per sample that any layout has (one per hand), with room for repeated ids to be reported.
 _ROWS_PER_SAMPLE = 4
