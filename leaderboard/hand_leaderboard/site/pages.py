@@ -24,7 +24,7 @@ NAVIGATION = (
     ("submit.html", "Submit"),
 )
 #: Authors of a row are cut in tables; their page has them all.
-SHORT = 60
+SHORT = 42
 
 
 def render(template: str, path: str, **values: Any) -> str:

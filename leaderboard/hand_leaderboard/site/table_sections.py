@@ -76,7 +76,13 @@ class Section:
     @property
     def width(self) -> int:
         """Number of columns of the scored table."""
-        return 5 + len(self.columns) + bool(self.table.primary in self.columns) + 2 * self.full
+        plot = self.table.primary in self.columns
+        return 4 + len(self.columns) + plot + self.judged + 2 * self.full
+
+    @property
+    def judged(self) -> bool:
+        """Whether rows say if they are zero-shot (in suites their numbers do)."""
+        return any(row.zero_shot for row in self.table.scored)
 
     def off(self, column: Column) -> str:
         """Return the mark of a column that scripts hide at first; "" for the others."""

@@ -16,7 +16,7 @@ HandBench.plot = (() => {
     return place;
   }
 
-  function ticks(low, high, wanted = 5) {
+  function ticks(low, high, wanted = 7) {
     const raw = (high - low || 1) / wanted;
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 2.5, 5, 10].map((s) => s * power).find((s) => s >= raw * 0.999);
