@@ -160,6 +160,17 @@ def test_an_interrupted_run_goes_on_where_it_stopped(root, capsys, monkeypatch):
     assert len(scored) == 3
 
 
+def test_a_run_does_not_go_on_with_other_code_or_another_truth(root, capsys, monkeypatch, home):
+    (root / TRACK / "c" / "submission.yaml").write_text("method: [")
+    assert run(capsys)[0] == 1
+    truth = home / "assemblyhands" / "val" / "annotations.parquet"
+    os.utime(truth, (1, 1))  # prepared again
+    assert run(capsys)[1].count("(done before)") == 0
+    assert run(capsys)[1].count("(done before)") == 2
+    monkeypatch.setattr(rescoring, "_code", lambda: "changed")
+    assert run(capsys)[1].count("(done before)") == 0
+
+
 def test_what_was_done_is_done_again_when_asked(root, capsys, monkeypatch):
     (root / TRACK / "c" / "submission.yaml").write_text("method: [")
     assert run(capsys)[0] == 1

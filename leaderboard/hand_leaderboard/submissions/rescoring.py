@@ -22,10 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import hand_bench
 from hand_bench import files
 from hand_bench.errors import HandBenchError, Problem
 from hand_bench.results import Result
-from hand_bench.version import __version__
+from hand_bench.tracks import find_track
 from hand_leaderboard.submissions import fetching, placing, scoring, truth
 from hand_leaderboard.submissions.changes import Change, changes, is_bump, is_silent
 from hand_leaderboard.submissions.folder import SCORED as STORED
@@ -181,7 +182,7 @@ class Progress:
     def __init__(self, root: Path, run: dict[str, Any]):
         key = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
         self.path = files.home() / "rescore" / f"{key}.jsonl"
-        self.run = run | {"hand_bench_version": __version__}
+        self.run = run | {"code": _code()}
         rows = list(_lines(self.path))
         if not rows or rows[0] != self.run:
             rows = []
@@ -189,17 +190,18 @@ class Progress:
             self.path.write_text(json.dumps(self.run) + "\n", "utf-8")
         self.done = {row["outcome"]["slug"]: row for row in rows[1:]}
 
-    def outcome(self, path: Path) -> Outcome | None:
+    def outcome(self, job: Job) -> Outcome | None:
         """Return what a folder became in this run before; None where it has changed since."""
+        path = Path(job.path)
         row = self.done.get(f"{path.parent.name}/{path.name}")
-        if row is None or row["state"] != _state(path):
+        if row is None or row["state"] != _state(job):
             return None
         return Outcome(**row["outcome"])
 
-    def add(self, path: Path, outcome: Outcome) -> None:
+    def add(self, job: Job, outcome: Outcome) -> None:
         """Write down what a folder became; what could not be scored is tried again."""
         if outcome.after is not None:
-            row = {"state": _state(path), "outcome": asdict(outcome)}
+            row = {"state": _state(job), "outcome": asdict(outcome)}
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row) + "\n")
 
@@ -224,9 +226,23 @@ def _lines(path: Path) -> Iterator[Any]:
             return
 
 
-def _state(path: Path) -> str:
-    """Hash of what decides a folder's scores, and of its scores."""
+def _code() -> str:
+    """Hash of everything that scores: a run does not go on with other code."""
     digest = hashlib.sha256()
+    for package in (Path(hand_bench.__file__).parent, Path(__file__).parent):
+        for file in sorted(package.rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _state(job: Job) -> str:
+    """Hash of what decides a folder's scores, and of its scores."""
+    path, digest = Path(job.path), hashlib.sha256()
+    try:
+        against = truth.open_truth(find_track(path.parent.name), job.annotations).path.stat()
+        digest.update(f"{against.st_size} {against.st_mtime_ns}".encode())
+    except HandBenchError:
+        digest.update(b"none")
     for name in ("submission.yaml", "result.json", PREDICTIONS):
         file = path / name
         digest.update(file.read_bytes() if file.is_file() else b"\0")
@@ -284,14 +300,14 @@ def rescore(
     outcomes = []
     fresh = []
     for job in jobs:
-        before = progress.outcome(Path(job.path))
+        before = progress.outcome(job)
         if before is None:
             fresh.append(job)
         else:
             report(before, True)
             outcomes.append(before)
     for job, outcome in run(fresh, workers=workers, network=network):
-        progress.add(Path(job.path), outcome)
+        progress.add(job, outcome)
         report(outcome, False)
         outcomes.append(outcome)
     if all(outcome.after is not None for outcome in outcomes):
