@@ -9,7 +9,7 @@ from hand_leaderboard.board import Cell
 from hand_leaderboard.site.colours import nice_top
 
 #: Pixels of an interval's chart in a row.
-FOREST_WIDTH, FOREST_MARGIN = 132, 6
+FOREST_WIDTH, FOREST_MARGIN = 116, 6
 #: Pixels of a chart of curves: the plot and what its labels need.
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 520, 300, 46, 40, 12, 14
 

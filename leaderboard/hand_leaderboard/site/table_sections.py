@@ -9,7 +9,7 @@ from hand_leaderboard.board import Column, Group, Row, Table
 from hand_leaderboard.site import charts
 
 #: Numbers that a table opens with; the others are a click away.
-OPEN_COLUMNS = 5
+OPEN_COLUMNS = 4
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ addEventListener("DOMContentLoaded", () => {
       this.sample = sample;
       this.turn = -0.5;
       this.tilt = 0.35;
-      this.zoom = 1;
+      this.zoom = 1.2;
       const all = sample.hands.flatMap((hand) => [...hand.gt, ...(hand.pred ?? [])]).filter(Boolean);
       this.middle = [0, 1, 2].map((k) => (Math.min(...all.map((p) => p[k])) + Math.max(...all.map((p) => p[k]))) / 2);
       this.size = Math.max(...all.map((p) => Math.hypot(...p.map((v, k) => v - this.middle[k])))) || 1;
@@ -89,13 +89,14 @@ addEventListener("DOMContentLoaded", () => {
       const colour = (name) => style.getPropertyValue(name).trim() || "#888";
       const parts = [];
       for (const hand of this.sample.hands) {
-        this.bones(parts, hand.gt, () => colour("--truth"), 7);
-        if (hand.pred) this.bones(parts, hand.pred, (k) => colour(FINGERS[k ? Math.floor((k - 1) / 4) + 1 : 0]), 3);
+        this.bones(parts, hand.gt, () => colour("--truth"), 5, 0.6);
+        if (hand.pred) this.bones(parts, hand.pred, (k) => colour(FINGERS[k ? Math.floor((k - 1) / 4) + 1 : 0]), 2.4);
       }
       parts.sort((p, q) => q.depth - p.depth);
       for (const part of parts) {
         pen.strokeStyle = pen.fillStyle = part.colour;
         pen.lineWidth = part.width;
+        pen.globalAlpha = part.alpha;
         pen.beginPath();
         if (part.to) {
           pen.moveTo(...part.from);
@@ -109,13 +110,13 @@ addEventListener("DOMContentLoaded", () => {
       this.canvas.dataset.drawn = parts.length;
     }
 
-    bones(parts, joints, colour, width) {
+    bones(parts, joints, colour, width, alpha = 1) {
       const places = joints.map((joint) => joint && this.project(joint));
       places.forEach((place, k) => {
         if (!place) return;
-        parts.push({ from: place.slice(0, 2), depth: place[2], colour: colour(k), width: width * 0.75 });
+        parts.push({ from: place.slice(0, 2), depth: place[2], colour: colour(k), width: width * 0.75, alpha });
         const parent = PARENTS[k] >= 0 ? places[PARENTS[k]] : null;
-        if (parent) parts.push({ from: parent.slice(0, 2), to: place.slice(0, 2), depth: (place[2] + parent[2]) / 2, colour: colour(k), width });
+        if (parent) parts.push({ from: parent.slice(0, 2), to: place.slice(0, 2), depth: (place[2] + parent[2]) / 2, colour: colour(k), width, alpha });
       });
     }
   }

@@ -90,6 +90,7 @@ addEventListener("DOMContentLoaded", () => {
       title: `${p.method}\n${(factor * p.value).toFixed(2)} ${given.percent ? "%" : given.unit}, ${p.date}`,
     })),
   }));
-  if (series.length) plot.timeline(over, { label: `${given.metric} over time`, yLabel: `${given.metric}, ${given.percent ? "%" : given.unit}`, series });
+  const days = new Set(series.flatMap((s) => s.points.map((p) => p.at)));
+  if (days.size > 1) plot.timeline(over, { label: `${given.metric} over time`, yLabel: `${given.metric}, ${given.percent ? "%" : given.unit}`, series });
   else over.closest(".panel").hidden = true;
 });
