@@ -409,19 +409,23 @@ def baselines_demo(
     boxes
         x,y,w,h in pixels around the hands, both hands in one; again for more. Default: all of it.
         For models of single hands: right:x,y,w,h and left:x,y,w,h, or weights of a detector (folder
-        or name); default: detector-small.
+        or name).
     root_depth
         A RootNet's weights, for depths; default: the mean depth of training wrists.
     """
-    from hand_baselines.demonstration import draw, look, looks_at_hands
-    from hand_baselines.weights import load_weights, shipped
+    from hand_baselines.demonstration import draw, look
+    from hand_baselines.weights import load_weights
     from hand_bench import drawing
+    from hand_bench.errors import BaselineError, Problem
 
     lens = None if camera is None else _numbers("--camera", camera)
     loaded = load_weights(name)
     named = [box for box in boxes if "," not in box]
-    if not boxes and looks_at_hands(loaded):
-        named = [name for name in shipped() if name == "detector-small"]
+    if named and len(boxes) > 1:
+        fix = "Name a detector alone, or boxes alone."
+        raise BaselineError(
+            Problem("HB302", "--boxes", f"{named[0]!r} stands beside others.", fix=fix)
+        )
     detector = load_weights(named[0]) if named else None
     sides = [box.rpartition(":")[::2] for box in boxes if box not in named]
     places = [(side, _numbers("--boxes", box)) for side, box in sides]

@@ -94,7 +94,7 @@ def look(
         x, y, w, h, px, around the hands to look at. Models of two-hand crops take both hands of a
         person in one box, those of single hands one for each, or one for both.
     detector
-        Finds the boxes where none are given, for models of single hands; without any found box the
+        Finds the boxes in place of `boxes`, for models of single hands; where it finds none the
         result is empty.
     options
         Of the model's task (`crop_task.answers`): `root_depth`.
@@ -112,7 +112,10 @@ def look(
     task = loaded.model.task()
     known = given_options(loaded.model.name, options, task.options)
     given = [(_side(side), _box(box)) for side, box in boxes]
-    if detector is not None and not given:
+    if detector is not None:
+        if task is not MANO:
+            what = f"{loaded.model.name} looks at both hands in one box, and takes no detector."
+            raise BaselineError(Problem("HB302", "--boxes", what, fix="x,y,w,h around both hands."))
         given = _detected(detector, picture)
         if not given:
             return []
@@ -146,11 +149,6 @@ def look(
     opened = Annotations(path, {"dataset": ""})
     said = task.answers(loaded, opened, "/", **known).columns(rows)
     return [_found(said, k, group, loaded) for k, group in enumerate(groups)]
-
-
-def looks_at_hands(loaded: Loaded) -> bool:
-    """Whether a model is told where each hand is."""
-    return loaded.model.task() is MANO and loaded.network.config.looks_at_crops  # pyright: ignore
 
 
 def _detected(detector: Loaded, picture: np.ndarray) -> list[SidedBox]:

@@ -473,6 +473,19 @@ def test_hands_of_a_picture_are_found_in_their_own_boxes(tiny_wild, picture):
         look(held("wildhands"), picture, boxes=[boxes[0], boxes[0]])
 
 
+def test_a_detectors_boxes_are_looked_at_and_none_is_no_hand(tiny_wild, picture, monkeypatch):
+    from hand_baselines.demonstration import look
+    from hand_baselines.detector import predict as detecting
+
+    boxes, scores = np.array([[40.0, 60, 80, 90], [10, 10, 50, 50]]), np.array([0.9, 0.1])
+    monkeypatch.setattr(detecting, "look_at", lambda *_: (boxes, scores))
+    detector = held("wildhands")  # what it is does not matter here: it is not asked
+    (found,) = look(held("wildhands"), picture, detector=detector)
+    assert np.allclose(found.boxes, boxes[:1]) and found.scores.tolist() == [1.0, 0.0]
+    scores[:] = 0.0
+    assert look(held("wildhands"), picture, detector=detector) == []
+
+
 def test_meshes_are_drawn_where_the_hands_are(tiny_wild, picture, wild_worlds, layers, tmp_path):
     from hand_baselines.demonstration import Found, draw
     from hand_bench import drawing

@@ -7,6 +7,9 @@ share a training share its weights, and whatever was interrupted goes on where i
     WORKSHOP/wildhands-3f9a0c1d2e4b/training.json      the value
                                     run/               of `runs.run`
                                     TRACK[-OPTIONS].parquet, .errors.parquet, .json
+
+Nothing here knows whether code has changed since: after a change of how models train or answer,
+take another folder.
 """
 
 from __future__ import annotations
