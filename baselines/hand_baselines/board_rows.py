@@ -42,22 +42,34 @@ _GIVEN_TO_FLOORS = {
     "boxes": ("standard", "gt", "detected"),
     "K": ("gt", "assumed"),
 }
+#: Weights that find the wrists' depths alone: whose joints stand there on the board.
+_JOINTS = {"rootnet-small": "internet-small", "rootnet-ego-small": "svegonet-small"}
 #: What is not declared was not used.
 _NOT_USED = ("none", "own")
 
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A floor or shipped weights on a track."""
+    """A floor or shipped weights on a track.
+
+    Attributes
+    ----------
+    name, track
+        What answers, and to what.
+    depths
+        Shipped weights that say how far away its wrists are; empty: it knows that itself.
+    """
 
     name: str
     track: Track
+    depths: str = ""
 
     @property
     def slug(self) -> str:
         """The place of its folder: "handsim-stb/floor-mean-pose"."""
         floor = "floor-" if self.name in FLOOR_NAMES else ""
-        return f"{self.track.name}/{floor}{self.name}"
+        depths = f"-with-{self.depths}" if self.depths else ""
+        return f"{self.track.name}/{floor}{self.name}{depths}"
 
 
 def board_rows(name: str = "", track: str = "") -> list[BoardRow]:
@@ -74,7 +86,9 @@ def board_rows(name: str = "", track: str = "") -> list[BoardRow]:
     if name and name not in FLOOR_NAMES:
         find_weights(name)
     rows = [
-        row for row in _every_row() if name in ("", row.name) and wanted in ("", row.track.name)
+        row
+        for row in _every_row()
+        if name in ("", row.name, row.depths) and wanted in ("", row.track.name)
     ]
     if not rows and name and wanted and name not in FLOOR_NAMES:
         return [BoardRow(name, find_track(wanted))]
@@ -95,9 +109,11 @@ def _every_row() -> Iterator[BoardRow]:
         yield from (BoardRow(name, track) for name in floor_names(track))
     for name in shipped():
         folder = SHIPPED / name
+        own = Result.load(folder / RESULT).track["name"] if (folder / RESULT).is_file() else ""
+        if name in _JOINTS and own in names:
+            yield BoardRow(_JOINTS[name], find_track(own), depths=name)
         if not (folder / PREDICTIONS).is_file():
             continue  # a part of other models: backbones, depths of wrists
-        own = Result.load(folder / RESULT).track["name"] if (folder / RESULT).is_file() else ""
         for track in dict.fromkeys((own, *_other_tracks(folder))):
             if track in names:
                 yield BoardRow(name, find_track(track))
@@ -204,22 +220,27 @@ def _write_weights(
     loaded = load_weights(row.name)
     kept = folder / PREDICTIONS
     place = {}
+    if row.depths:
+        options = {"root_depth": row.depths, **options}
     if not options and _is_scored(folder, row.track):
         shutil.copyfile(kept, path)
         place = {"place": {"weights": loaded.name}}
     else:
         predict(loaded, row.track, path, **options)
         compact(path)
-    record = json.loads((folder / RECORD).read_text("utf-8"))
+    parts = [loaded, *([load_weights(row.depths)] if row.depths else [])]
+    records = [json.loads((find_weights(one.name) / RECORD).read_text("utf-8")) for one in parts]
+    minutes = sum(record["minutes"] for record in records)
     return _declared(path, row.track), {
-        "method": loaded.name,
-        "description": f"{loaded.model.title}. The preset {loaded.preset}, trained on procedural "
-        "data by this project: it is not the paper's model, and says nothing about real data.",
-        "training": _training(record),
-        "parameters": record["parameters"],
-        "hardware": f"{record['device']}, {record['minutes']:g} minutes",
+        "method": " with ".join(one.name for one in parts),
+        "description": f"{'. '.join(one.model.title for one in parts)}. The preset {loaded.preset},"
+        " trained on procedural data by this project: it is not the paper's model, and says nothing"
+        " about real data.",
+        "training": list(dict.fromkeys(name for record in records for name in _training(record))),
+        "parameters": sum(record["parameters"] for record in records),
+        "hardware": f"{records[0]['device']}, {minutes:g} minutes",
         "kind": "baseline",
-        "weights": [loaded.name],
+        "weights": [one.name for one in parts],
         **place,
     }
 

@@ -196,7 +196,7 @@ def test_the_command_line_offers_the_tables(capsys):
 
 def trainings_of(answers):
     """Every training that answers need."""
-    found = [answers.training]
+    found = [answers.training, *([answers.training.initial] if answers.training.initial else [])]
     for value in answers.options.values():
         if isinstance(value, Training):
             found.append(value)
@@ -227,6 +227,14 @@ def test_the_size_reaches_trainings_in_the_options_too():
     steps = [training.options["steps"] for training in trainings_of(sized)]
     assert steps == [sizes.STEPS["internet"], sizes.STEPS["rootnet"]]
     assert {training.seed for training in trainings_of(sized)} == {2}
+
+
+def test_clips_are_learned_from_single_frames_where_networks_are_small():
+    claim = CLAIMS["HT-1"]
+    staged = claim.size("claim").of(claim.predictions[0].b, seed=1).training
+    assert staged.options["steps"] == sizes.STEPS["htt"] and staged.initial is not None
+    assert staged.initial.seed == 1 and staged.initial.options["steps"] == 1200
+    assert claim.size("paper").of(claim.predictions[0].b).training.initial is None
 
 
 def found(better, clear=True):
@@ -334,6 +342,19 @@ def test_weights_and_predictions_of_other_trainings_are_made_first(small_table, 
     assert scored.predictions.is_file() and scored.result.score("MPVPE").value > 0
     assert work._made(sized) == scored.predictions
     assert work._made(sized.training) == str(work.place(sized.training) / "run/last")
+
+
+def test_a_training_starts_from_the_one_before_it(small_table, tmp_path):
+    before = small_table.rows[0].training(small_table.columns[0])
+    sized = small_table.size("small").sized(
+        replace(before, initial=before, options={"weight_decay": 0.01})
+    )
+    work = Workshop(tmp_path / "work")
+    run = work.weights(sized).parent
+    assert (work.place(sized.initial) / "run" / "record.json").is_file()
+    record = json.loads((run / "record.json").read_text("utf-8"))
+    assert " tensors of last (sha256 " in record["initial_weights"]
+    assert len({sized.key(), sized.initial.key(), replace(sized, initial=None).key()}) == 3
 
 
 def test_every_seed_is_a_training_of_its_own(small_table, tmp_path):

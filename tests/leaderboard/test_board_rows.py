@@ -107,6 +107,8 @@ def test_other_tracks_of_weights_have_rows_where_they_are_prepared(monkeypatch):
     assert ("htt-small", "handsim-h2o-pose") in found
     assert ("htt-small", "handsim-h2o-action") in found
     assert {name for name, _ in found} >= {*ANSWERING, "zero", "mean-pose", "nearest-box"}
+    slugs = {row.slug for row in board_rows.board_rows("rootnet-small")}
+    assert slugs == {"handsim-interhand26m/internet-small-with-rootnet-small"}
     assert ("zero", "handsim-desktop-activities") not in found
 
 

@@ -17,6 +17,9 @@ from hand_baselines.reproduce.wildhands import TABLES
 
 INTERHAND, H2O, ACTIONS = "handsim-interhand26m", "handsim-h2o-pose", "handsim-h2o-action"
 RIG, DESKTOP = "handsim-assemblyhands-annotation", "handsim-desktop-activities"
+EGO, VERBS = "handsim-assemblyhands", "handsim-assemblyhands-verbs"
+#: Recordings that people labelled, once a second: Train-M.
+MANUAL = "handsim-assemblyhands-manual"
 
 PAPERS = {
     "IH": "Moon et al. 2020",
@@ -65,11 +68,31 @@ def _chain(track: str) -> list[Prediction]:
     ]
 
 
+#: Train-M, Train-A, Train-M+A.
+_TRAIN = {
+    name: Answers(Training("svegonet", data), EGO)
+    for name, data in {"M": (MANUAL,), "A": (EGO,), "M+A": (EGO, MANUAL)}.items()
+}
+
+
+def _verbs(poses: Answers | None) -> Answers:
+    """Verbs of some poses (None: the true ones), by the classifier of true poses."""
+    return Answers(Training("msg3d", (VERBS,)), VERBS, {"poses": poses} if poses else {})
+
+
 # HTT --------------------------------------------------------------------------------------------
+
+#: Clips of few videos teach small networks nothing without single frames of many before them.
+_FRAMES = Training(
+    "htt",
+    (H2O,),
+    config=("window=1", "clip=1"),
+    options={"batch": 32, "augmentation": 1.0, "steps": 1200},
+)
 
 
 def _htt(track: str, *config: str) -> Answers:
-    return Answers(Training("htt", (H2O,), config=config), track)
+    return Answers(Training("htt", (H2O,), config=config, initial=_FRAMES), track)
 
 
 # WildHands --------------------------------------------------------------------------------------
@@ -167,9 +190,41 @@ CLAIMS: dict[str, Claim] = {
             *_chain(DESKTOP),
         ),
         _claim(
+            "AH-3",
+            "Table 4",
+            "Train-M+A has the lowest MPJPE on each evaluation set: 23.46, 21.84, 21.92 mm; Train-M"
+            " 24.38, 28.58, 28.35; Train-A 25.18, 22.29, 22.45.",
+            *(
+                Prediction(f"M+A against {name}", _TRAIN[name], _TRAIN["M+A"], "MPJPE")
+                for name in ("M", "A")
+            ),
+            notes="One evaluation set: labels of HandSim's evaluation tables are exact.",
+        ),
+        _claim(
+            "AH-4",
+            "Table 5",
+            "Verbs from poses of 32.91 mm (UmeTrack) 50.3 %, from SVEgoNet's of 21.92 mm 54.7 %,"
+            " from the annotated ones 60.0 %.",
+            Prediction(
+                "SVEgoNet's poses (M+A) against those of M",
+                _verbs(_TRAIN["M"]),
+                _verbs(_TRAIN["M+A"]),
+                "accuracy",
+            ),
+            Prediction(
+                "the true poses against SVEgoNet's (M+A)",
+                _verbs(_TRAIN["M+A"]),
+                _verbs(None),
+                "accuracy",
+            ),
+            notes="SVEgoNet trained on Train-M alone is in UmeTrack's place. One classifier, of"
+            " true poses.",
+        ),
+        _claim(
             "HT-1",
             "Table 4",
-            "In camera space windows of 16 frames beat single frames and windows of 128.",
+            "In camera space windows of 16 frames beat single frames and windows of 128: H2O, MEPE"
+            " left, right, 35.02, 35.63 mm; t = 1 40.12, 40.62; t = 128 36.41, 39.36.",
             *(
                 Prediction(
                     f"t = 16 against t = {window}",
@@ -183,12 +238,13 @@ CLAIMS: dict[str, Claim] = {
         _claim(
             "HT-2",
             "Table 5",
-            "Actions are told better from longer clips.",
+            "Actions are told better from longer clips: H2O 74.38, 79.34, 78.51, 86.36 % with"
+            " T = 16, 32, 64, 128.",
             *(
                 Prediction(
                     f"T = 128 against T = {length}",
                     _htt(ACTIONS, "window=16", f"clip={length}"),
-                    _htt(ACTIONS, "window=16", "clip=128"),
+                    _htt(ACTIONS, "window=16"),
                     "accuracy",
                 )
                 for length in (16, 32, 64)
@@ -197,26 +253,27 @@ CLAIMS: dict[str, Claim] = {
         _claim(
             "HT-3",
             "Table 5",
-            "The cascade tells actions better than two parallel blocks.",
+            "The cascade tells actions better than two parallel blocks: H2O 86.36, 80.17 %.",
             Prediction(
                 "cascade against parallel",
                 _htt(ACTIONS, "cascade=false"),
-                _htt(ACTIONS, "cascade=true"),
+                _htt(ACTIONS, "window=16"),
                 "accuracy",
             ),
         ),
         _claim(
             "HT-4",
             "Table 5",
-            "The action block does best with features, poses and objects together.",
+            "The action block does best with features, poses and objects together: H2O 86.36 %;"
+            " without objects 82.65, poses 85.12, features 75.21.",
             *(
                 Prediction(
-                    f"all against {told}",
+                    f"all against {told.replace(',', ' and ')}",
                     _htt(ACTIONS, f"action_inputs={told}"),
-                    _htt(ACTIONS, "action_inputs=feature,pose,object"),
+                    _htt(ACTIONS, "window=16"),
                     "accuracy",
                 )
-                for told in ("feature", "pose", "object")
+                for told in ("feature,pose", "feature,object", "pose,object")
             ),
         ),
         _claim(

@@ -11,7 +11,7 @@ STEPS = {
     "svegonet": 800,
     "keypoints2d": 900,
     "mvexonet": 350,
-    "htt": 120,
+    "htt": 80,
     "msg3d": 300,
     **dict.fromkeys(("wildhands", "handnet", "arcticnet", "handoccnet", "hamer"), 600),
 }
@@ -19,5 +19,5 @@ STEPS = {
 SIZES = {
     "claim": Size("small", "backbone-small", {"precision": "bf16", "validated": 0}, STEPS),
     "small": Size("small", "backbone-small", {"precision": "bf16"}),
-    "paper": Size("paper", "timm/resnet50.tv_in1k"),
+    "paper": Size("paper", "timm/resnet50.tv_in1k", staged=False),
 }

@@ -49,8 +49,11 @@ class Training:
         Whose labels; empty: everybody's.
     backbone
         What the backbone starts from; None: random.
+    initial
+        A training from whose weights every layer starts that fits, instead of `backbone`: an easier
+        task before this one.
     options
-        Of training, where they differ from the preset's.
+        Of training, where they differ from the preset's and the size's.
     seed
         Of everything that is drawn.
     """
@@ -62,6 +65,7 @@ class Training:
     hands: str = "all"
     annotators: tuple[str, ...] = ()
     backbone: str | None = "backbone-small"
+    initial: Training | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
@@ -79,6 +83,10 @@ class Training:
         """
         usual = find_model(self.model).options.get(self.preset, {})
         told = asdict(self) | {"options": {**usual, **self.options}}
+        if self.initial is None:
+            del told["initial"]
+        else:
+            told["initial"] = self.initial.key()
         told["tables"] = [training_table(name).sha256 for name in self.data]
         if self.backbone is not None and not self.backbone.startswith("timm/"):
             told["backbone"] = load_weights(find_weights(self.backbone)).sha256
@@ -135,12 +143,15 @@ class Size:
         Of training, where they differ from the preset's.
     steps
         By model, where they differ from the preset's.
+    staged
+        Whether trainings start from their `initial` ones; else from the backbone alone.
     """
 
     preset: str
     backbone: str | None
     options: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, int] | None = None
+    staged: bool = True
 
     def of(self, answers: Answers, seed: int = 0) -> Answers:
         """Return answers of this size and with this seed."""
@@ -148,13 +159,19 @@ class Size:
 
     def sized(self, training: Training, seed: int = 0) -> Training:
         """Return a training of this size and with this seed."""
-        options = {**training.options, **self.options}
+        options = dict(self.options)
         steps = (self.steps or {}).get(training.model)
         if steps is not None:
             options |= {"steps": steps}
-        backbone = training.backbone and self.backbone
-        changed = {"preset": self.preset, "options": options, "seed": seed}
-        return replace(training, backbone=backbone, **changed)
+        initial = training.initial
+        return replace(
+            training,
+            preset=self.preset,
+            backbone=training.backbone and self.backbone,
+            initial=self.sized(initial, seed) if initial and self.staged else None,
+            options={**options, **training.options},
+            seed=seed,
+        )
 
 
 @dataclass(frozen=True)
@@ -214,6 +231,7 @@ class Workshop:
         if not (run / RECORD).is_file():
             self.say(f"training {training.model} on {', '.join(training.data)}: {place.name}")
             files.write_json(place / "training.json", asdict(training))
+            initial = training.initial and self.weights(training.initial)
             runs.run(
                 find_model(training.model),
                 training.data,
@@ -221,7 +239,8 @@ class Workshop:
                 run,
                 hands=training.hands,  # pyright: ignore
                 annotators=training.annotators,
-                backbone_weights=training.backbone,
+                backbone_weights=None if initial else training.backbone,
+                initial_weights=initial,
                 config=training.config,
                 score=False,
                 **{"seed": training.seed, **training.options, **self.machine},

@@ -137,6 +137,18 @@ SOURCES: dict[str, Source] = {
             labels={"machine": "annotator"},
         ),
         Source(
+            "handsim-assemblyhands-manual",
+            "assemblyhands",
+            "assembly",
+            "assembly verbs",
+            _amounts(train=(_A(1, 1, 6, 2, 4), _A(12, 1, 12, 2, 4), _A(20, 2, 24, 4, 4))),
+            worn=True,
+            backgrounds=("table", "office"),
+            grey=True,
+            labels={"human": "people"},
+            step=30,
+        ),
+        Source(
             "handsim-desktop-activities",
             "desktop-activities",
             "desktop",
@@ -280,7 +292,7 @@ SIBLINGS: dict[str, tuple[str, str, str]] = {
 #: Every world by name: the siblings of tracks, and what is there for training alone.
 WORLDS: dict[str, Source] = {
     **{f"handsim-{real}": SOURCES[source] for real, (source, _, _) in SIBLINGS.items()},
-    "handsim-ego4d": SOURCES["handsim-ego4d"],
+    **{name: SOURCES[name] for name in ("handsim-ego4d", "handsim-assemblyhands-manual")},
 }
 
 
