@@ -16,7 +16,7 @@ pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselin
 from hand_baselines import runs
 from hand_baselines.models import find_model
 from hand_baselines.presets import changed
-from hand_baselines.reproduce import papers, rendering, sizes, wildhands
+from hand_baselines.reproduce import papers, rendering, reporting, sizes, wildhands
 from hand_baselines.reproduce.claims import Prediction, verdict
 from hand_baselines.reproduce.commands import app
 from hand_baselines.reproduce.effects import Effect, effect, seeds_add
@@ -189,6 +189,13 @@ def test_the_command_line_offers_the_tables(capsys):
     assert listed["claims"]["IH-2"]["predictions"] == ["relative against two absolute depths"]
     app(["ls"])
     assert "Table 6" in capsys.readouterr().out
+
+
+def test_the_list_of_claims_that_the_site_reads_is_in_step(capsys):
+    app(["ls", "--json"])
+    command = "hand-bench reproduce ls --json > baselines/reproduced/claims.json"
+    stored = (reporting.RESULTS / "claims.json").read_text("utf-8")
+    assert stored == capsys.readouterr().out, command
 
 
 # The claims as data -----------------------------------------------------------------------------

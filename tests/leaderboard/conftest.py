@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.small_tracks import SmallClips, SmallTrack
-from leaderboard import many_submissions
+from leaderboard import many_submissions, reproduced_claims
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,6 @@ def small_site(tmp_path_factory) -> SmallSite:
         work.mkdir(parents=True)
         tracks[name] = many_submissions.of_track(work, name)
         names[name] = many_submissions.write_track(root, tracks[name], count, work=work)
+    reproduced_claims.write_all(folder / "baselines" / "reproduced")
     site = build(root, folder / "site")
     return SmallSite(site, root, folder / "work", tracks, names)

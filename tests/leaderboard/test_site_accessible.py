@@ -14,6 +14,7 @@ PAGES = (
     "tracks/egoexo4d-hand.html", "tracks/handsim-egoexo4d-hand.html", "tracks/rhd.html",
     "submissions/egoexo4d-hand/ambernet-0.html", "submissions/h2o-action-val/ambernet-0.html",
     "submissions/handsim-egoexo4d-hand/ambernet-0.html", "compare/egoexo4d-hand.html",
+    "claims.html",
 )  # fmt: skip
 
 

@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hand_bench.data import quiet
+from hand_bench.errors import HandBenchError, Problem
 from hand_bench.tracks import find_track
 from hand_bench.version import __version__
 from hand_leaderboard.board import Board, read_board
 from hand_leaderboard.board.interactive import track_data
 from hand_leaderboard.board.reading import require_rows
+from hand_leaderboard.claim_files import read_claims
+from hand_leaderboard.claims import Claims
 from hand_leaderboard.site import (
     about_pages,
     assets,
+    claims_page,
     compare_pages,
     home_page,
     pages,
@@ -37,12 +41,15 @@ from hand_leaderboard.submissions.few_samples import read_few_samples
 if TYPE_CHECKING:
     from hand_leaderboard.submissions.folder import Submission
 
+#: Beside the folder of submissions.
+REPRODUCED = Path("baselines/reproduced")
 Progress = Callable[[str, int, int], None]
 
 
 def build(
-    root: str | Path, out: str | Path, *, base_url: str = "", progress: Progress = quiet
-) -> Path:
+    root: str | Path, out: str | Path, *, base_url: str = "", reproduced: str | Path | None = None,
+    progress: Progress = quiet,
+) -> Path:  # fmt: skip
     """Read all submissions and write the site; an older site at `out` is replaced as a whole.
 
     Parameters
@@ -53,18 +60,32 @@ def build(
         Where the site goes: a new or empty folder, or one that holds a site.
     base_url
         Where it will be on the web, for the links of the feed; nothing else needs it.
+    reproduced
+        The folder of what `hand-bench reproduce` wrote; default: `baselines/reproduced` beside
+        `root`, if it is there. Without one there is no page of claims.
 
     Raises
     ------
     HandBenchError
-        With the problems of all submissions; HB150 for each that has no row; HB402 where `out`
-        holds something else or cannot be written.
+        With the problems of all submissions; HB150 for each that has no row; HB146 and HB301 for
+        results of claims that are damaged or unknown; HB402 where `out` holds something else or
+        cannot be written, or where there is no folder `reproduced`.
     """
     with _without_collections():
         progress("read submissions", 0, 1)
         board = read_board(root)
         progress("read submissions", 1, 1)
-        return write_site(board, out, base_url=base_url, progress=progress)
+        claims = _claims(Path(root), reproduced)
+        return write_site(board, out, claims=claims, base_url=base_url, progress=progress)
+
+
+def _claims(root: Path, reproduced: str | Path | None) -> Claims | None:
+    """Read the claims of the folder that was given, else of the one beside the submissions."""
+    if reproduced is None:
+        return read_claims(root.parent / REPRODUCED)
+    if not Path(reproduced).is_dir():
+        raise HandBenchError(Problem("HB402", str(reproduced), "is no folder."))
+    return read_claims(Path(reproduced))
 
 
 @contextlib.contextmanager
@@ -80,14 +101,19 @@ def _without_collections() -> Iterator[None]:
 
 
 def write_site(
-    board: Board, out: str | Path, *, base_url: str = "", progress: Progress = quiet
-) -> Path:
-    """Write the site of a board; raises as `build`."""
+    board: Board, out: str | Path, *, claims: Claims | None = None, base_url: str = "",
+    progress: Progress = quiet,
+) -> Path:  # fmt: skip
+    """Write the site of a board, with a page of claims where there are some; raises as `build`."""
     require_rows(board, board.submissions)
     pages.environment()
-    with new_folder(Path(out)) as folder:
+    links = [(claims_page.PATH, "Claims")] if claims else []
+    with new_folder(Path(out)) as folder, pages.linking(*links):
         assets.write(folder)
-        folder.write("index.html", home_page.page(board))
+        folder.write("index.html", home_page.page(board, claims))
+        if claims:
+            folder.write(claims_page.PATH, claims_page.page(claims, board.tracks))
+            claims_page.write_results(claims, folder)
         tracks = [find_track(name) for name in board.tracks]
         folder.write("about.html", about_pages.about(tracks))
         folder.write("submit.html", about_pages.submit(tracks))
@@ -100,7 +126,7 @@ def write_site(
             _write_track(board, name, folder, exports)
         progress("write tracks", len(board.tracks), len(board.tracks))
         takeaways.feed(board, folder, base_url)
-        folder.write("site.json", _description(board))
+        folder.write("site.json", _description(board, claims))
     return Path(out)
 
 
@@ -146,12 +172,13 @@ def _write_data(own: list[Submission], track: str, folder: SiteFolder) -> dict[s
     return known
 
 
-def _description(board: Board) -> str:
+def _description(board: Board, claims: Claims | None) -> str:
     """Say in a file what the folder is, so that a later build may replace it."""
     about = {
         "made_by": "hand-bench leaderboard build",
         "hand_bench_version": __version__,
         "tracks": len(board.tracks),
         "submissions": len(board.submissions),
+        "claims": len(claims.claims) if claims else 0,
     }
     return json.dumps(about, indent=2) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,21 @@ def span(cell: Cell | None, scale: Scale | None) -> Span | None:
         scale.clipped(cell.value),
         None if high is None else scale.clipped(high),
     )
+
+
+def zero_scale(values: Iterable[float]) -> Scale:
+    """Return a scale, in percent of a plot's width, that holds zero and all values."""
+    known = [0.0, *values]
+    low, high = min(known), max(known)
+    margin = 0.06 * ((high - low) or 1.0)
+    return Scale(low - margin, high + margin, 0, 100)
+
+
+def ticks(scale: Scale, about: int = 5) -> tuple[tuple[float, float], ...]:
+    """Return round values inside a scale, zero among them if it is: pixel, value."""
+    step = nice_top((scale.high - scale.low) / about)
+    first, last = math.ceil(scale.low / step), math.floor(scale.high / step)
+    return tuple((scale(k * step), k * step) for k in range(first, last + 1))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ ROOT = Path("submissions")
 Out = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 
-def build_command(*, output: Out = Path("site"), root: Path = ROOT, base_url: str = "") -> None:
+def build_command(
+    *, output: Out = Path("site"), root: Path = ROOT, base_url: str = "",
+    reproduced: Path | None = None,
+) -> None:  # fmt: skip
     """Write the site: static pages that work from a folder and ask nobody for anything.
 
     Parameters
@@ -29,9 +32,12 @@ def build_command(*, output: Out = Path("site"), root: Path = ROOT, base_url: st
         The folder of submissions.
     base_url
         Where the site will be on the web, for the links of its feed.
+    reproduced
+        The folder of claims and tables that `hand-bench reproduce` wrote; default:
+        baselines/reproduced beside the submissions, if it is there.
     """
     with progress_bar() as progress:
-        out = build(root, output, base_url=base_url, progress=progress)
+        out = build(root, output, base_url=base_url, reproduced=reproduced, progress=progress)
     for path in large_pages(out):
         note(f"{path} has more than {LARGEST_PAGE:,} bytes: slow on phones.")
     write(str(out / "index.html"))

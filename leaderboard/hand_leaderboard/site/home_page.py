@@ -6,7 +6,8 @@ from typing import Any
 
 from hand_bench.tracks import Track, find_track
 from hand_leaderboard.board import Board, Row, Table
-from hand_leaderboard.site import pages
+from hand_leaderboard.claims import Claims
+from hand_leaderboard.site import claims_page, pages
 from hand_leaderboard.site.track_pages import best_reported, path_of
 
 #: Members of a top group that are named; the others are counted.
@@ -14,8 +15,8 @@ NAMED = 3
 KINDS = {"pose": "3D pose", "pose-2d": "2D pose", "action": "Actions from poses"}
 
 
-def page(board: Board) -> str:
-    """Return the first page."""
+def page(board: Board, claims: Claims | None = None) -> str:
+    """Return the first page; `claims` that were run on HandSim are named there."""
     real = [_track(board, find_track(name)) for name in board.real]
     groups = [(KINDS[kind], [row for row in real if row["kind"] == kind]) for kind in KINDS]
     return pages.render(
@@ -25,6 +26,7 @@ def page(board: Board) -> str:
         real=[(title, rows) for title, rows in groups if rows],
         procedural=[_track(board, find_track(name)) for name in board.procedural],
         suites=[_suite(name, table) for name, table in board.suites.items()],
+        claims={"path": claims_page.PATH, "text": claims_page.summary(claims)} if claims else None,
     )
 
 

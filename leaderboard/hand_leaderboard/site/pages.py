@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,18 +26,31 @@ NAVIGATION = (
     ("about.html", "Metrics and protocols"),
     ("submit.html", "Submit"),
 )
+#: Links that only some sites have; they stand behind the suites.
+_MORE: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("more", default=())
 #: Authors of a row are cut in tables; their page has them all.
 SHORT = 42
+
+
+@contextlib.contextmanager
+def linking(*more: tuple[str, str]) -> Iterator[None]:
+    """Put more links (path, label) into the head of every page that the block makes."""
+    token = _MORE.set(more)
+    try:
+        yield
+    finally:
+        _MORE.reset(token)
 
 
 def render(template: str, path: str, **values: Any) -> str:
     """Return the text of a page that lies at `path` ("tracks/stb.html") of the site."""
     root = "../" * path.count("/")
+    links = (*NAVIGATION[:2], *_MORE.get(), *NAVIGATION[2:])
     return (
         environment()
         .get_template(template)
         .render(
-            root=root, here=path, navigation=NAVIGATION, version=__version__,
+            root=root, here=path, navigation=links, version=__version__,
             **({"scripts": ()} | values),
         )
     )  # fmt: skip
