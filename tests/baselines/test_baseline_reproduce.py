@@ -186,7 +186,7 @@ def test_the_command_line_offers_the_tables(capsys):
     listed = json.loads(capsys.readouterr().out)
     rows = listed["tables"]["wildhands-table1"]["rows"]
     assert rows == ["ArcticNet-SF", "HandNet", "WildHands"]
-    assert listed["claims"]["IH-2"]["predictions"] == ["relative against two absolute depths"]
+    assert listed["claims"]["IH-2"]["predictions"] == ["Relative against two absolute depths"]
     app(["ls"])
     assert "Table 6" in capsys.readouterr().out
 

@@ -13,7 +13,7 @@ from hand_baselines.reproduce.claims import Claim, Prediction
 from hand_baselines.reproduce.sizes import SIZES
 from hand_baselines.reproduce.tables import PaperTable
 from hand_baselines.reproduce.trainings import Answers, Training
-from hand_baselines.reproduce.wildhands import TABLES
+from hand_baselines.reproduce.wildhands import NOTES, TABLES
 
 INTERHAND, H2O, ACTIONS = "handsim-interhand26m", "handsim-h2o-pose", "handsim-h2o-action"
 RIG, DESKTOP = "handsim-assemblyhands-annotation", "handsim-desktop-activities"
@@ -29,11 +29,8 @@ PAPERS = {
 }
 
 
-def _claim(
-    name: str, where: str, says: str, *predictions: Prediction, notes: str = "", paper: str = ""
-) -> Claim:
-    paper = paper or PAPERS[name.partition("-")[0]]
-    return Claim(name, paper, where, says, predictions, SIZES, notes)
+def _claim(name: str, where: str, says: str, *predictions: Prediction, notes: str = "") -> Claim:
+    return Claim(name, PAPERS[name.partition("-")[0]], where, says, predictions, SIZES, notes)
 
 
 # InterHand2.6M ----------------------------------------------------------------------------------
@@ -123,14 +120,14 @@ CLAIMS: dict[str, Claim] = {
             "Training with interacting hands cuts IH MPJPE from 51.19 to 16.02 mm and does not hurt"
             " SH (13.08 to 12.16).",
             Prediction(
-                "all against single hands alone, IH",
+                "All against single hands alone, IH",
                 _internet(hands="single"),
                 _internet(),
                 "MPJPE",
                 "IH",
             ),
             Prediction(
-                "all against single hands alone, SH",
+                "All against single hands alone, SH",
                 _internet(hands="single"),
                 _internet(),
                 "MPJPE",
@@ -144,7 +141,7 @@ CLAIMS: dict[str, Claim] = {
             "The relative depth of the left wrist gives an MRRPE of 32.57 mm, two absolute depths"
             " 92.14.",
             Prediction(
-                "relative against two absolute depths",
+                "Relative against two absolute depths",
                 _internet({"root_depth": _ROOTNET, "left_root": "absolute"}),
                 _internet({"root_depth": _ROOTNET}),
                 "MRRPE",
@@ -173,7 +170,7 @@ CLAIMS: dict[str, Claim] = {
             "Human and machine annotation together (12.16, 16.02 mm on SH, IH) beat human (12.58,"
             " 17.16) and machine annotation (12.43, 17.79).",
             *(
-                Prediction(f"both against {kind}", one, _internet(), "MPJPE")
+                Prediction(f"Both against {kind}", one, _internet(), "MPJPE")
                 for kind, one in _LABELS.items()
             ),
         ),
@@ -212,7 +209,7 @@ CLAIMS: dict[str, Claim] = {
                 "accuracy",
             ),
             Prediction(
-                "the true poses against SVEgoNet's (M+A)",
+                "True poses against SVEgoNet's (M+A)",
                 _verbs(_TRAIN["M+A"]),
                 _verbs(None),
                 "accuracy",
@@ -255,7 +252,7 @@ CLAIMS: dict[str, Claim] = {
             "Table 5",
             "The cascade tells actions better than two parallel blocks: H2O 86.36, 80.17 %.",
             Prediction(
-                "cascade against parallel",
+                "Cascade against parallel",
                 _htt(ACTIONS, "cascade=false"),
                 _htt(ACTIONS, "window=16"),
                 "accuracy",
@@ -268,7 +265,7 @@ CLAIMS: dict[str, Claim] = {
             " without objects 82.65, poses 85.12, features 75.21.",
             *(
                 Prediction(
-                    f"all against {told.replace(',', ' and ')}",
+                    f"All against {told.replace(',', ' and ')}",
                     _htt(ACTIONS, f"action_inputs={told}"),
                     _htt(ACTIONS, "window=16"),
                     "accuracy",
@@ -282,6 +279,7 @@ CLAIMS: dict[str, Claim] = {
             "Crops beat full images: HandNet has an MPJPE of 38.06, 109.88 and 89.72 mm on H2O,"
             " AssemblyHands and Ego-Exo4D, ArcticNet-SF 83.84, 110.76 and 114.24.",
             *_pairs(_T[0], ("ArcticNet-SF", "HandNet"), only="MPJPE"),
+            notes=NOTES,
         ),
         _claim(
             "WH-2",
@@ -289,12 +287,14 @@ CLAIMS: dict[str, Claim] = {
             "KPE halves the MRRPE on cameras never seen: 49.49 instead of 141.06 mm on H2O, 164.90"
             " instead of 317.49 on AssemblyHands.",
             *_pairs(_T[0], ("HandNet", "WildHands"), only="MRRPE"),
+            notes=NOTES,
         ),
         _claim(
             "WH-3",
             "Table 2",
             "KPE helps transformers too, in every column.",
             *_pairs(_T[1], *_T[1].pairs),
+            notes=NOTES,
         ),
         _claim(
             "WH-4",
@@ -310,24 +310,28 @@ CLAIMS: dict[str, Claim] = {
                 ("+ EPIC grasp", "+ EPIC mask"),
                 ("+ Ego4D grasp", "+ Ego4D mask"),
             ),
+            notes=NOTES,
         ),
         _claim(
             "WH-5",
             "Table 4",
             "KPE beats CamConv, perspective correction and perspective crop layers in MRRPE.",
             *_pairs(_T[3], *_T[3].pairs, only="MRRPE"),
+            notes=NOTES,
         ),
         _claim(
             "WH-6",
             "Table 5",
             "Sparse KPE is the best variant.",
             *_pairs(_T[4], *_T[4].pairs),
+            notes=NOTES,
         ),
         _claim(
             "WH-7",
             "Table 6",
             "More training sets are better.",
             *_pairs(_T[5], *_T[5].pairs),
+            notes=NOTES,
         ),
     )
 }

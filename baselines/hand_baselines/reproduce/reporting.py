@@ -34,8 +34,9 @@ def table(folder: Path = RESULTS) -> str:
             lines.append(f"| {name} | {says} | | not run |")
             continue
         made = judged[name]
-        effects = "; ".join(_finding(one) for one in made["findings"])
-        how = f"**{made['verdict']}** ({made['size']}, {made['seeds']} seeds)"
+        effects = "<br>".join(_finding(one) for one in made["findings"])
+        seeds = "1 seed" if made["seeds"] == 1 else f"{made['seeds']} seeds"
+        how = f"**{made['verdict']}** ({made['size']}, {seeds})"
         lines.append(f"| {name} | {says} | {effects} | {how} |")
     return "\n".join(lines)
 
@@ -43,4 +44,5 @@ def table(folder: Path = RESULTS) -> str:
 def _finding(found: Mapping[str, Any]) -> str:
     effect = Effect(**found["effect"])
     unit = effect.unit or "points"
-    return f"{found['name']}: {effect.metric} {effect.text()} {unit}"
+    metric = "" if found["name"].endswith(effect.metric) else f"{effect.metric} "
+    return f"{found['name']}: {metric}{effect.text()} {unit}"
