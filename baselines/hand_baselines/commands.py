@@ -31,8 +31,8 @@ class Looking:
         Where the left wrist is seen from the right one: at the predicted difference of depths, or
         (absolute) at the difference of the depths that `--root-depth` gives.
     start
-        Models of several views: weights of the 2D network whose hands a MVExoNet starts from.
-        Default: it starts from the boxes.
+        Models of several views: weights of the 2D network whose hands a MVExoNet starts from, or a
+        file of predictions that it refines. Default: it starts from the boxes.
     rounds
         How often a MVExoNet looks: 3 rounds are R3.
     triangulation

@@ -209,7 +209,7 @@ def main(name: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=Path, help="folder of pictures")
     parser.add_argument("--root-depth", help="weights of a rootnet, or its result file (.json)")
     parser.add_argument("--left-root", choices=("relative", "absolute"))
-    parser.add_argument("--start", help="weights of the 2D network that a mvexonet starts from")
+    parser.add_argument("--start", help="2D network, or predictions, that a mvexonet starts from")
     parser.add_argument("--rounds", type=int, help="how often a mvexonet looks")
     parser.add_argument("--triangulation", choices=("ransac", "algebraic"))
     parser.add_argument("--views", type=int, help="how many views a keypoints2d looks at")

@@ -24,6 +24,7 @@ from hand_baselines.instants import (
     HandViews,
     Instant,
     Instants,
+    Key,
     in_order,
     keys_of,
     read_views,
@@ -48,11 +49,15 @@ _RIGS = (8, 12)
 
 
 class Asked(NamedTuple):
-    """A hand that is asked for: where it is seen, which it is, its boxes (views, 4) or NaN."""
+    """A hand that is asked for: where it is seen, which it is, its boxes (views, 4) or NaN.
+
+    `before` are the joints (21, 3), mm, of an answer that is refined; None: there is none.
+    """
 
     instant: Instant
     side: str
     boxes: np.ndarray
+    before: np.ndarray | None = None
 
     @property
     def seen(self) -> bool:
@@ -162,6 +167,9 @@ class ViewAnswers:
         Processes that read pictures.
     some
         Whether not all views are looked at.
+    before
+        Answers that are refined, by sequence and frame: joints (2, 21, 3), mm, NaN where there is
+        none. A hand that cannot be refined keeps its answer. None: there are none.
     """
 
     find: Finder
@@ -171,6 +179,7 @@ class ViewAnswers:
     hands: int = 4
     workers: int = 0
     some: bool = False
+    before: Mapping[Key, np.ndarray] | None = None
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -183,8 +192,11 @@ class ViewAnswers:
         self, rows: AnnotationBatch, seen: Callable[[int], None] | None = None
     ) -> dict[str, np.ndarray]:
         """Return columns of predictions for rows, in their order; a lacking hand is NaN."""
-        columns = {f"{side}_joints": np.full((len(rows), 21, 3), np.nan) for side in HAND_SIDES}
-        for row, side, found in self.found(keys_of(rows.table)):
+        keys = keys_of(rows.table)
+        nothing_known = np.full((2, 21, 3), np.nan)
+        before = np.array([(self.before or {}).get(key, nothing_known) for key in keys])
+        columns = {f"{side}_joints": before[:, k].copy() for k, side in enumerate(HAND_SIDES)}
+        for row, side, found in self.found(keys):
             if np.isfinite(found.joints).all():
                 columns[f"{side}_joints"][row] = found.joints
             if seen is not None:
@@ -194,7 +206,8 @@ class ViewAnswers:
     def found(self, keys: Sequence[tuple[str, int]]) -> Iterator[tuple[int, str, Found]]:
         """Give the hands of instants: number of the instant, side, hand."""
         instants = Instants(self.views, self.pictures, keys)
-        asked = asked_hands(in_order(instants, self.workers))
+        ready = in_order(instants, self.workers)
+        asked = asked_hands(ready) if self.before is None else again(ready, keys, self.before)
         while part := list(islice(asked, self.hands)):
             answers = self.find([hand for _, hand in part])
             for (number, hand), answer in zip(part, answers, strict=True):
@@ -210,19 +223,33 @@ def asked_hands(instants: Iterator[Instant]) -> Iterator[tuple[int, Asked]]:
                 yield number, hand
 
 
+def again(
+    instants: Iterator[Instant], keys: Sequence[Key], before: Mapping[Key, np.ndarray]
+) -> Iterator[tuple[int, Asked]]:
+    """Give the hands that have an answer (`ViewAnswers.before`), with the boxes around it."""
+    for number, instant in enumerate(instants):
+        known = before.get(keys[number], ())
+        for side, joints in zip(HAND_SIDES, known, strict=False):
+            if np.isfinite(joints).all():
+                hand = Asked(instant, side, instant.boxes_around(joints), joints)
+                if hand.seen:
+                    yield number, hand
+
+
 def view_answers(
     find: Finder,
     origin: Mapping[str, Any],
     opened: Annotations,
     images: str | Path | None,
     *,
+    before: Mapping[Key, np.ndarray] | None = None,
     batch: int = 32,
     workers: int = 0,
 ) -> ViewAnswers:
     """Make what finds hands ready for a table; `batch` counts crops, of about 8 views a hand."""
     pictures = Pictures(picture_root(opened, images))
     hands = max(1, batch // 8)
-    return ViewAnswers(find, origin, read_views(opened), pictures, hands, workers)
+    return ViewAnswers(find, origin, read_views(opened), pictures, hands, workers, before=before)
 
 
 def fits(track: Track) -> bool:

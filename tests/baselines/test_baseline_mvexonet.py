@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
@@ -435,6 +436,16 @@ def test_train_predict_and_score_from_end_to_end(view_world, tmp_path):
     result = score(preds, find_track(world.TRACK), resamples=0)
     values = {s.metric: s.value for s in result if s.subset == "all" and s.protocol == "paper"}
     assert 0 < values["MPJPE"] < 400
+    once, twice = tmp_path / "once.parquet", tmp_path / "twice.parquet"
+    predict(loaded, world.TRACK, once, start=str(flat / "best"), rounds=1)
+    predict(loaded, world.TRACK, twice, start=str(once), rounds=1)
+    ours, theirs = (pq.read_table(path) for path in (twice, preds))
+    assert ours.column("sample_id").equals(theirs.column("sample_id"))
+    for side in HAND_SIDES:
+        name = f"{side}_joints"
+        values = [np.array(t.column(name).to_pylist(), float) for t in (ours, theirs)]
+        np.testing.assert_allclose(*values, atol=1e-3)
+        assert np.abs(values[0] - pq.read_table(once).column(name).to_pylist()).max() > 0.02
     with pytest.raises(BaselineError, match="not of the 2D network"):
         predict(loaded, world.TRACK, preds, start=str(out / "last"))
     with pytest.raises(BaselineError, match="at least one is needed"):

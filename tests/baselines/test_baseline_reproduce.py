@@ -364,6 +364,14 @@ def test_a_training_starts_from_the_one_before_it(small_table, tmp_path):
     assert len({sized.key(), sized.initial.key(), replace(sized, initial=None).key()}) == 3
 
 
+def test_every_answer_has_a_file_of_its_own(wild_worlds):
+    def here(training):
+        return replace(training, model="handnet", data=(ARCTIC,), initial=None)
+
+    names = [one.changed(here).name for one in papers._rounds(ARCTIC)]
+    assert len(set(names)) == 4
+
+
 def test_every_seed_is_a_training_of_its_own(small_table, tmp_path):
     made = make(small_table, Workshop(tmp_path / "work"), seeds=2, rows=["HandNet"])
     cell = made.rows["HandNet"][0]

@@ -122,6 +122,16 @@ def clip_poses(clips: Annotations, preds: Any = None) -> Poses:
     return predicted_poses(preds, track, opened)
 
 
+def table_poses(preds: Any, table: Annotations) -> Poses:
+    """Return the poses of predictions of a table of poses itself; errors as `clip_poses`.
+
+    Units that the file declares are believed, however small its hands are.
+    """
+    where, declared = table.manifest, open_predictions(preds).declared
+    track = pose_track(where["dataset"], where["split"], declared.track)
+    return predicted_poses(preds, track, table, trust_units=bool(declared.units))
+
+
 def pose_track(dataset: str, split: str, declared: str | None) -> Track:
     """Return the track that predictions are of: the declared one, else that of the images.
 
@@ -134,8 +144,8 @@ def pose_track(dataset: str, split: str, declared: str | None) -> Track:
         track = find_track(declared)
         if track.dataset == dataset and track.kind == "pose":
             return track
-        what = f"is a file of {declared}; these clips are of {dataset}, and need 3D poses."
-        raise BaselineError(Problem("HB302", "--poses", what))
+        what = f"is a file of {declared}; 3D poses of {dataset} are needed."
+        raise BaselineError(Problem("HB302", "predictions", what))
     found = [t for t in TRACKS.values() if t.dataset == dataset and t.kind == "pose"]
     if not found:
         what = f"no track of {dataset} asks for 3D poses."
@@ -150,8 +160,12 @@ def truth_poses(annotations: Annotations) -> Poses:
     return Poses(_recordings(parts), TRUTH, annotations.sha256)
 
 
-def predicted_poses(preds: Any, track: Track, annotations: Annotations) -> Poses:
+def predicted_poses(
+    preds: Any, track: Track, annotations: Annotations, *, trust_units: bool = False
+) -> Poses:
     """Read predictions of a table; units, joint order and frame are converted as for scoring.
+
+    With `trust_units` hands of a strange size are no error.
 
     Raises
     ------
@@ -159,7 +173,7 @@ def predicted_poses(preds: Any, track: Track, annotations: Annotations) -> Poses
         With every problem of the file, as `hand_bench.evaluate`.
     """
     source = open_for_track(preds, track)
-    recordings = _recordings(_predicted(source, track, annotations))
+    recordings = _recordings(_predicted(source, track, annotations, trust_units))
     relative = source.declared.frame == "root-relative"
     name = source.declared.method or source.name
     return Poses(recordings, name, source.sha256 or "", relative)
@@ -183,11 +197,14 @@ def _annotated(rows: AnnotationBatch) -> _Part:
     return _part(rows, np.where(valid[..., None], joints, np.nan))
 
 
-def _predicted(source: PredictionSource, track: Track, annotations: Annotations) -> Iterator[_Part]:
+def _predicted(
+    source: PredictionSource, track: Track, annotations: Annotations, trust_units: bool
+) -> Iterator[_Part]:
     selection = pairing.Selection(annotations)
     position, coverage = pairing.join(selection, source)
     canonical = Canonical(track, source.declared, source.layout.image_space, False)
-    checks = ValueChecks(source.name, source.declared, track.hand_length, source.layout.image_space)
+    known = source.name, source.declared, track.hand_length, source.layout.image_space
+    checks = ValueChecks(*known, trust_units)
     problems = file_problems(source, track, coverage)
     if problems:
         checks.look_at_all(source.blocks())

@@ -3,7 +3,8 @@
 R1 looks at crops around the boxes that are given, in a volume around the third MCP of
 2D + Triangulation (`start`), or, without a 2D network, around the point where the middles of the
 boxes meet. R2, R3, ... look again, with the same weights: new crops around the projected joints of
-the round before, and the volume around its third MCP (AssemblyHands, section 3.2).
+the round before, and the volume around its third MCP (AssemblyHands, section 3.2). `start` may be a
+file of predictions, whoever made them: then the first round is already one after it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from hand_baselines.instants import MIDDLE, Cut, mirrored, stack, views_of
+from hand_baselines.instants import MIDDLE, Cut, Key, mirrored, stack, views_of
 from hand_baselines.keypoints2d.predict import Detector, Method, Points, measured, triangulated
+from hand_baselines.msg3d.poses import Poses, table_poses
 from hand_baselines.resnet import channels_last
 from hand_baselines.triangulation import projections, ransac, triangulate, undistort
 from hand_baselines.view_task import Asked, Found, ViewAnswers, cut_of, nothing, view_answers
@@ -129,6 +131,8 @@ class MultiView:
         return [_measured(*pair, one, sure) for pair, one, sure in parts]
 
     def _root(self, hand: Asked, points: Points | None) -> np.ndarray:
+        if hand.before is not None:
+            return hand.before[MIDDLE]
         if points is not None:
             root = triangulated(hand.instant, points, self.triangulation).joints[MIDDLE]
             if np.isfinite(root).all():
@@ -162,18 +166,27 @@ def answers(
     Parameters
     ----------
     start
-        Weights of a 2D network (keypoints2d), by folder or name; None: boxes say where hands are.
+        Weights of a 2D network (keypoints2d), by folder or name, or a file of predictions that are
+        refined; None: boxes say where hands are.
     rounds, triangulation
         See `MultiView`.
 
     Raises
     ------
     BaselineError
-        HB302 where `start` is another model, or there is no round.
+        HB302 where `start` is another model or of another dataset, or there is no round.
+    SubmissionError
+        As `hand_bench.evaluate`, for predictions.
     """
+    origin: dict[str, Any] = {"rounds": rounds, "triangulation": triangulation}
+    if start is not None and Path(start).is_file():
+        poses = table_poses(start, opened)
+        find, _ = finder(loaded, None, rounds, triangulation, device)
+        before = by_instant(poses)
+        origin |= {"start": poses.sha256}
+        return view_answers(find, origin, opened, images, before=before, **fed)
     find, source = finder(loaded, start, rounds, triangulation, device)
-    origin = {"start": source, "rounds": rounds, "triangulation": triangulation}
-    return view_answers(find, origin, opened, images, **fed)
+    return view_answers(find, origin | {"start": source}, opened, images, **fed)
 
 
 def finder(
@@ -197,6 +210,15 @@ def finder(
         fix = "Train one: `hand-bench baselines train keypoints2d`."
         raise BaselineError(Problem("HB302", f"--start {start}", what, fix=fix))
     return MultiView(look, Detector.of(first, device), rounds, triangulation), first.sha256
+
+
+def by_instant(poses: Poses) -> dict[Key, np.ndarray]:
+    """Return joints (2, 21, 3), mm, world, of every instant by sequence and frame."""
+    return {
+        (sequence, int(frame)): joints.astype(float)
+        for sequence, known in poses.recordings.items()
+        for frame, joints in zip(known.frame, known.joints, strict=True)
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:

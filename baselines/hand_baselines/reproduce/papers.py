@@ -47,11 +47,17 @@ _LABELS = {kind: _internet(annotators=(kind,)) for kind in ("human", "machine")}
 # AssemblyHands ----------------------------------------------------------------------------------
 
 
+#: The volumes' network starts from the 2D network, as learnable triangulation's does.
+_KEYPOINTS = Training("keypoints2d", (RIG,))
+_VOLUMES = Training("mvexonet", (RIG,), initial=_KEYPOINTS)
+
+
 def _rounds(track: str) -> list[Answers]:
-    """2D + Triangulation, R1, R2, R3."""
-    lifted = Answers(Training("keypoints2d", (RIG,)), track)
-    network = Training("mvexonet", (RIG,))
-    return [lifted, *(Answers(network, track, {"rounds": k}) for k in (1, 2, 3))]
+    """2D + Triangulation, R1, R2, R3: each starts from the one before."""
+    first = Answers(_VOLUMES, track, {"start": _KEYPOINTS, "rounds": 1})
+    second = Answers(_VOLUMES, track, {"start": first, "rounds": 1})
+    third = Answers(_VOLUMES, track, {"start": second, "rounds": 1})
+    return [Answers(_KEYPOINTS, track), first, second, third]
 
 
 _NAMES = ("2D + Triangulation", "R1", "R2", "R3")
@@ -155,8 +161,8 @@ CLAIMS: dict[str, Claim] = {
             *(
                 Prediction(
                     f"{more} views against {fewer}",
-                    Answers(Training("keypoints2d", (RIG,)), RIG, {"views": fewer}),
-                    Answers(Training("keypoints2d", (RIG,)), RIG, {"views": more}),
+                    Answers(_KEYPOINTS, RIG, {"views": fewer}),
+                    Answers(_KEYPOINTS, RIG, {"views": more}),
                     "MPJPE",
                 )
                 for fewer, more in ((2, 3), (3, 5), (5, 8))

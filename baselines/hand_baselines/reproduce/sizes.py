@@ -11,7 +11,7 @@ STEPS = {
     "svegonet": 800,
     "keypoints2d": 900,
     "mvexonet": 350,
-    "htt": 80,
+    "htt": 60,
     "msg3d": 300,
     **dict.fromkeys(("wildhands", "handnet", "arcticnet", "handoccnet", "hamer"), 600),
 }

@@ -126,7 +126,10 @@ def _told(value: Any) -> str:
     """What a file's name says of an option."""
     if isinstance(value, Training):
         return f"{value.model}-{value.key()}"
-    return _told(value.training) if isinstance(value, Answers) else str(value)
+    if not isinstance(value, Answers):
+        return str(value)
+    more = f"-{hashlib.sha256(value.name.encode()).hexdigest()[:6]}" if value.options else ""
+    return _told(value.training) + more
 
 
 @dataclass(frozen=True)
