@@ -137,6 +137,16 @@ def test_a_recipe_of_the_paper_starts_from_random_weights():
         find_recipe("internet-smal")
 
 
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "backbone-small"])
+def test_a_recipe_of_the_paper_can_be_trained_by_minutes(name):
+    recipe = find_recipe(name, paper=True)
+    given = {"size": "small", "minutes": 4.0, "steps": None}
+    options = stage_options(recipe, recipe.stages[0], Host(), **given)
+    options.pop("validated")
+    made = Options(**{**_without_end(find_model(recipe.model).options["paper"]), **options})
+    assert made.minutes == 4.0 and made.precision == "bf16"
+
+
 def test_minutes_are_shared_out_over_stages_and_weights_are_not_chosen():
     recipe = RECIPES["htt-small"]
     given = {"size": "small", "minutes": 4.0, "steps": None}

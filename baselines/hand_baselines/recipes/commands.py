@@ -36,7 +36,7 @@ def baselines_make(
     Parameters
     ----------
     names
-        Of shipped weights.
+        Of shipped weights; without any, they are listed.
     output
         Where the archives go: NAME.zip, of at most 16 MiB, or several; and summary.json.
     work

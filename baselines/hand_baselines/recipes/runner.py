@@ -123,8 +123,8 @@ def _made(recipe: Recipe, left: Sequence[Recipe], shop: Workshop) -> dict[str, A
     place = shop.work / recipe.name
     folder = place / recipe.name
     options = kept_plan(place, recipe, shop.size, shop.host, shop.steps)
-    if options is None or not _is_finished(recipe, shop):
-        minutes = shop.clock.training(shop.minutes, left)
+    if not _is_finished(recipe, shop):
+        minutes = shop.clock.training(shop.minutes, [r for r in left if not _is_finished(r, shop)])
         if options is None:
             options = _planned(recipe, minutes, shop)
             keep_plan(place, recipe, shop.size, shop.host, shop.steps, options)
@@ -191,7 +191,8 @@ def _finish(recipe: Recipe, run: Path, folder: Path, shop: Workshop) -> None:
     chosen = "The best weights on validation samples are taken."
     if runs.chosen_weights(run).name == "last":
         chosen = "The last weights are taken; none were compared."
-    notes = f"Made by `hand-bench baselines make {recipe.name} --size {shop.size}`. {chosen}"
+    notes = f"Made by `hand-bench baselines make {recipe.against} --preset {recipe.preset} "
+    notes += f"--size {shop.size}`. {chosen}"
     kept: dict[str, Any] = {"predictions": preds, "store": recipe.store, "notes": notes}
     ship(run, folder, recipe.tracks, workers=shop.host.processes, **kept)
     for number in range(1, len(recipe.stages)):

@@ -117,8 +117,9 @@ def _are_of(folder: Path, track: Track) -> bool:
 
 
 def _decided(recipe: Recipe, track: Track, compared: Comparison) -> Verdict:
+    of_all = {d.metric: d for d in compared.differences if d.subset == "all"}
     metric = find_model(recipe.model).chosen_by or track.primary.metric
-    found = next(d for d in compared.differences if (d.metric, d.subset) == (metric, "all"))
+    found = of_all.get(metric) or of_all[metric := track.primary.metric]
     values = found.a, found.b, found.difference, found.ci95
     about = compared.to_json()
     return Verdict(
