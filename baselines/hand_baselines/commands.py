@@ -85,6 +85,11 @@ app.command(
     help="Send weights to a repository on the Hugging Face Hub.",
 )
 app.command(
+    "hand_baselines.recipes.commands:baselines_make",
+    name="make",
+    help="Make shipped weights again, from the world to the verdict.",
+)
+app.command(
     "hand_baselines.board_commands:baselines_submit",
     name="submit",
     help="Write predictions and descriptions of floors and weights, for the board.",

@@ -28,12 +28,25 @@ def open_table(track: Track, split: str) -> Annotations:
     DatasetError
         HB201 where it is not prepared.
     """
+    return Annotations.open(
+        data_folder(track.dataset, table_name(track, split)) / "annotations.parquet"
+    )
+
+
+def table_name(track: Track, split: str) -> str:
+    """Return the prepared table of another split of a track's dataset ("train" or "val").
+
+    Raises
+    ------
+    BaselineError
+        HB302 where the dataset has none.
+    """
     known = find_dataset(track.dataset).splits
     prefix = track.table.removesuffix(track.table.rsplit("-", 1)[-1])
     names = ("train", "training") if split == "train" else (split,)
     for name in (*(prefix + n for n in names), *names):
         if name in known:
-            return Annotations.open(data_folder(track.dataset, name) / "annotations.parquet")
+            return name
     raise BaselineError(Problem("HB302", track.dataset, f"has no table for {split!r}."))
 
 
@@ -47,11 +60,23 @@ def training_table(name: str) -> Annotations:
     BaselineError, DatasetError
         As `open_table`.
     """
+    return Annotations.open(data_folder(*training_place(name)) / "annotations.parquet")
+
+
+def training_place(name: str) -> tuple[str, str]:
+    """Return the dataset and the name of the table that `training_table` opens.
+
+    Raises
+    ------
+    TrackError, BaselineError
+        HB301, HB302 as `training_table`.
+    """
     if name in TRACKS or name not in DATASETS:
-        return open_table(find_track(name), "train")
+        track = find_track(name)
+        return track.dataset, table_name(track, "train")
     for split in ("train", "training"):
         if split in DATASETS[name].splits:
-            return Annotations.open(data_folder(name, split) / "annotations.parquet")
+            return name, split
     raise BaselineError(Problem("HB302", name, "has no table for 'train'."))
 
 

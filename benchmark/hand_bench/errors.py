@@ -64,6 +64,7 @@ CODES: dict[str, str] = {
     "HB403": "The Hub cannot be reached, and what is asked for is not in its cache.",
     "HB404": "The Hub has no such repository or revision, or it needs a token.",
     "HB405": "A file from the Hub is not the one that was published.",
+    "HB406": "A deadline leaves no time for a training.",
 }
 
 

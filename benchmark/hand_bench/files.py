@@ -81,6 +81,11 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
+def read_json(path: str | Path) -> Any:
+    """Read what `write_json` wrote; OSError or ValueError where there is no such thing."""
+    return json.loads(Path(path).read_text("utf-8"))
+
+
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with Path(path).open("rb") as stream:

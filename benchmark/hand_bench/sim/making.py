@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -59,6 +59,7 @@ def make(
     *,
     size: str = "small",
     seed: int = 0,
+    tables: Collection[str] = (),
     workers: int | None = None,
     out: str | Path | None = None,
     progress: Callable[[str, int, int], None] = quiet,
@@ -75,6 +76,9 @@ def make(
         "mini", "small" or "full".
     seed
         Another seed gives other people, places and motions.
+    tables
+        Which tables are made and prepared ("train", "pose-train"); default: all. Others that are
+        there stay. Tables of images and of clips share their pictures.
     workers
         Processes; the bytes do not depend on it.
     out
@@ -90,7 +94,7 @@ def make(
     Raises
     ------
     TrackError
-        HB301 for an unknown world or size.
+        HB301 for an unknown world, size or table.
     HandBenchError
         HB401 without the extra `sim`, HB402 where there is not enough room.
     """
@@ -99,11 +103,14 @@ def make(
         raise TrackError(unknown_name("size", size, SIZES))
     if seed < 0:
         raise TrackError(Problem("HB301", "", f"seed {seed} is negative.", fix="Give 0 or more."))
+    for table in set(tables).difference(source.table_names):
+        raise TrackError(unknown_name(f"table of {source.name}", table, source.table_names))
     _require_sim()
     folder = Path(out) if out is not None else files.home() / source.name
-    todo = [job for job in jobs(source, size, seed) if shards_differ(folder, job)]
+    wanted = _of_tables(source, jobs(source, size, seed), tables)
+    todo = [job for job in wanted if shards_differ(folder, job)]
     _require_room(folder, source, size, len(todo))
-    total = len(jobs(source, size, seed))
+    total = len(wanted)
     done = total - len(todo)
     _require_own_folder(folder, source)
     if todo:
@@ -114,7 +121,8 @@ def make(
         progress("making shards", done, total)
     _remove_others(folder, source, size, seed)
     for table in source.table_names:
-        data.prepare(source.name, folder, split=table, progress=progress)
+        if not tables or table in tables:
+            data.prepare(source.name, folder, split=table, progress=progress)
     return folder
 
 
@@ -133,6 +141,14 @@ def jobs(source: Source, size: str, seed: int = 0) -> list[Job]:
                 part = places[k * len(places) // total : (k + 1) * len(places) // total]
                 made.append(Job(source.name, size, seed, prefix, split, k, total, tuple(part)))
     return made
+
+
+def _of_tables(source: Source, made: list[Job], tables: Collection[str]) -> list[Job]:
+    """Keep the shards that some tables need: their own, and those of images for clips."""
+    if not tables:
+        return made
+    needed = {(source.pictured(table), split) for table, split in map(source.place, tables)}
+    return [job for job in made if (job.prefix, job.split) in needed]
 
 
 def pictures_of(source: Source, kind: str, size: str, split: str) -> int:
@@ -158,6 +174,13 @@ def estimate(source: Source, size: str) -> tuple[int, float]:
     )
     shape = source.pixels**2 * (0.6 if source.whole else 1.0)
     return pictures, pictures * shape * BYTES_PER_PICTURE / 1e6
+
+
+def estimate_tables(source: Source, size: str, tables: Collection[str]) -> int:
+    """Return about how many pictures some tables of a world have."""
+    kinds = source.tables
+    places = {(source.pictured(p), split) for p, split in map(source.place, tables)}
+    return sum(pictures_of(source, kinds[prefix], size, split) for prefix, split in places)
 
 
 def shards_differ(folder: Path, job: Job) -> bool:

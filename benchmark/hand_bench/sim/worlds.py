@@ -94,6 +94,17 @@ class Source:
         """Names of the prepared tables: "train", or "pose-train"."""
         return tuple(f"{p}-{s}" if p else s for p in self.tables for s in self.splits)
 
+    def place(self, table: str) -> tuple[str, str]:
+        """Return the prefix and the split of a prepared table: "pose-train" is "pose", "train"."""
+        prefix, _, split = table.rpartition("-")
+        return prefix, split
+
+    def pictured(self, prefix: str) -> str:
+        """Return the prefix of the table whose pictures a table has: of clips that of images."""
+        if self.tables[prefix] != "clips":
+            return prefix
+        return next(p for p, kind in self.tables.items() if kind == "images")
+
 
 def _amounts(**splits: tuple[Amount, Amount, Amount]) -> dict[str, dict[str, Amount]]:
     """Return split -> (mini, small, full) as size -> split -> amount."""

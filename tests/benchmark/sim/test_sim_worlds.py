@@ -323,6 +323,18 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, home, monkeypatch):
     assert len(made) == again + 1 + again
 
 
+def test_some_tables_are_made_without_the_others(home, monkeypatch):
+    made, prepared = [], []
+    monkeypatch.setattr(making, "make_shard", lambda job, folder: made.append(job.file))
+    monkeypatch.setattr(data, "prepare", lambda *given, split, **o: prepared.append(split))
+    make("handsim-assemblyhands", size="mini", tables=("verbs-val",), workers=1)
+    assert made == ["data/val-00000-of-00001.parquet"] and prepared == ["verbs-val"]
+    make("handsim-assemblyhands", size="mini", tables=("annotation-test",), workers=1)
+    assert made[1:] == ["data/annotation-test-00000-of-00001.parquet"]
+    source = SOURCES["handsim-assemblyhands"]
+    assert making.estimate_tables(source, "mini", ("val", "verbs-val")) == 96
+
+
 def test_pictures_open_decoded_in_datasets(world, tmp_path):
     datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
     home = world("handsim-stb")
@@ -350,6 +362,8 @@ def test_unknown_worlds_and_sizes_name_the_known_ones(home):
         make("handsim-h2o-poses")
     with pytest.raises(TrackError, match="there is no size 'tiny'"):
         make("handsim-stb", size="tiny")
+    with pytest.raises(TrackError, match="there is no table of handsim-stb 'val'"):
+        make("handsim-stb", tables=("val",))
 
 
 def test_a_full_disk_is_noticed_before_anything_is_made(tmp_path, home, monkeypatch):
