@@ -30,7 +30,7 @@ RECIPES: dict[str, Recipe] = {
             "internet",
             (_HAND,),
             (Stage(5000, {"batch": 16, **_BF16}),),
-            (f"{_HAND} root_depth=rootnet-small",),
+            (_HAND, f"{_HAND} root_depth=rootnet-small"),
         ),
         Recipe(
             "rootnet-small",
@@ -38,6 +38,7 @@ RECIPES: dict[str, Recipe] = {
             (_HAND,),
             (Stage(2000, {"batch": 32, **_BF16}),),
             (_HAND,),
+            store="byte",
             with_predictions=False,
         ),
         Recipe(
@@ -69,7 +70,7 @@ RECIPES: dict[str, Recipe] = {
             "svegonet",
             (_EGO,),
             (Stage(4000, {"batch": 16, **_BF16}),),
-            (f"{_EGO} root_depth=rootnet-ego-small",),
+            (_EGO, f"{_EGO} root_depth=rootnet-ego-small"),
         ),
         Recipe(
             "rootnet-ego-small",
@@ -77,6 +78,7 @@ RECIPES: dict[str, Recipe] = {
             (_EGO,),
             (Stage(1300, {"batch": 32, **_BF16}),),
             (_EGO,),
+            store="byte",
             with_predictions=False,
         ),
         Recipe(
