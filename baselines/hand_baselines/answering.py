@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
+from hand_baselines.feeding import batches_on
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
 from hand_baselines.resnet import channels_last
@@ -56,8 +56,7 @@ def outputs(
 ) -> Iterator[tuple[Any, dict[str, Tensor]]]:
     """Give the outputs for rows, and their batches of crops, in order."""
     data = HandCrops(rows.table, pictures, network.crops, labels=False)
-    for batch in DataLoader(data, network.batch, num_workers=network.workers):
-        batch = {name: value.to(network.device) for name, value in batch.items()}
+    for batch in batches_on(network.device, data, network.batch, network.workers):
         yield network.module(*picture(batch)), batch
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from hand_baselines.crop_task import undo_lens
 from hand_baselines.crops import apply, invert
 from hand_baselines.detector.boxes import with_boxes
 from hand_baselines.detector.predict import Boxes, boxes_of
+from hand_baselines.feeding import batches_on
 from hand_baselines.lifting import project
 from hand_baselines.mano_data import (
     GIVEN,
@@ -159,8 +159,7 @@ class HandAnswers:
         data = HandPictures([part], cut_of(self.network.config))
         parts: dict[str, list[np.ndarray]] = {}
         done = 0
-        for batch in DataLoader(data, self.batch, num_workers=self.workers):
-            batch = {name: value.to(self.device) for name, value in batch.items()}
+        for batch in batches_on(self.device, data, self.batch, self.workers):
             for name, value in self._batch(batch).items():
                 parts.setdefault(name, []).append(value)
             done += len(batch["K"])
