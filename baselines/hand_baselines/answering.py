@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hand_baselines.feeding import batches_on
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import Crops, HandCrops
 from hand_bench.annotations import AnnotationBatch
 
@@ -45,8 +44,7 @@ class Network:
         workers: int = 0,
     ) -> Network:
         """Put a network of a model on a device; default: the best one."""
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        module = channels_last(network.to(place).eval())
+        module, place = placed(network, device)
         return cls(module, model.crops(network.config), place, batch, workers)
 
 

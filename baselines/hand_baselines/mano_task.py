@@ -20,7 +20,7 @@ from hand_baselines.crop_task import undo_lens
 from hand_baselines.crops import apply, invert
 from hand_baselines.detector.boxes import with_boxes
 from hand_baselines.detector.predict import Boxes, boxes_of
-from hand_baselines.feeding import batches_on
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.lifting import project
 from hand_baselines.mano_data import (
     GIVEN,
@@ -38,7 +38,6 @@ from hand_baselines.mano_data import (
 from hand_baselines.mano_losses import as_mano
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import Hands, Order, chosen_rows, picture_root
 from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded
@@ -214,8 +213,7 @@ def answers(
     BaselineError
         HB302 where the model looks at no crops; what is wrong with the boxes.
     """
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = channels_last(loaded.network.to(place).eval())
+    network, place = placed(loaded.network, device)
     pictures = Pictures(picture_root(opened, images))
     boxed, own = network.config.looks_at_crops, None  # pyright: ignore
     if boxes is not None:

@@ -27,10 +27,9 @@ from hand_baselines.detector.data import (
     true_boxes,
 )
 from hand_baselines.detector.measures import BoxMeasures, measure
-from hand_baselines.feeding import batches_on
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import Hands, Order, chosen_rows, join_tables, picture_root
 from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded
@@ -150,8 +149,7 @@ def answers(
     device: str | None = None,
 ) -> Detections:
     """Make weights ready for the pictures of a table."""
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = channels_last(loaded.network.to(place).eval())
+    network, place = placed(loaded.network, device)
     return Detections(network, place, Pictures(picture_root(opened, images)), batch, workers)
 
 

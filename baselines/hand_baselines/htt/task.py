@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from hand_baselines.feeding import batches_on
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.htt.config import HTTConfig
 from hand_baselines.htt.data import Frames, TrainingClips, training_clips
 from hand_baselines.htt.model import HTT, fed
@@ -28,7 +28,6 @@ from hand_baselines.htt.segmentation import clips, vote, windows
 from hand_baselines.htt.views import Ranges
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import INPUTS, Order, picture_root, read_table
 from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded
@@ -250,8 +249,7 @@ def answers(
     assert isinstance(network, HTT)
     require_taxonomy(network.config, opened)
     frames, videos = frames_and_clips(opened)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    module = channels_last(network.to(place).eval())
+    module, place = placed(network, device)
     assert isinstance(module, HTT)
     pictures = Pictures(picture_root(frames, images))
     acting = opened is videos
