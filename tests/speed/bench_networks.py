@@ -44,7 +44,9 @@ plain  float32, default layout, a loop over parameters in Adam, the C library's 
 used   training: {precision}, laid out by pixels, parameters as `train` groups them{extra}
        inference: float32, laid out by pixels, as `predict` prepares a network
 Both have the same network, loss and batch. A sample is what a step counts: a picture, a hand with
-all its views, a clip. Data: HandSim, size mini. Seconds are those of {clock}."""
+all its views, a clip. Data: HandSim, size mini. Seconds are those of {clock}.
+Making a batch: by one process, % of a step. The preset's workers do that while a step is computed;
+waiting is what it would take beyond that, from both measurements."""
 EXTRA = {"cpu": ", freed memory kept", "cuda": ", fused Adam, copies from pinned memory"}
 PARTS = ("waiting", "forward", "backward", "optimiser")
 
@@ -235,7 +237,7 @@ def measure(names: Sequence[str], setting: Setting, home: Path, passes: int) -> 
 def speed_table(lines: Sequence[Line]) -> Table:
     """Make the table of throughput."""
     kinds = [f"{what}, {form}" for what in ("train", "infer") for form in ("plain", "used")]
-    table = Table("model", "data", "batch", title="samples per second")
+    table = Table("model", "batch", title="samples per second")
     for kind in kinds:
         table.add_column(kind, justify="right")
         if kind.endswith("used"):
@@ -243,20 +245,20 @@ def speed_table(lines: Sequence[Line]) -> Table:
     for line in lines:
         if not line.error:
             batch = f"{line.batch} {line.sample}s"
-            table.add_row(line.name, line.data, batch, *line.speeds())
+            table.add_row(line.name, batch, *line.speeds())
     return table
 
 
 def share_table(lines: Sequence[Line]) -> Table:
     """Make the table of where the time of a used training step goes."""
     title = "where the time of a training step goes, %"
-    table = Table("model", *PARTS, "a batch made by one process, % of a step", title=title)
+    table = Table("model", "data", *PARTS, "making a batch", title=title)
     for line in lines:
         if line.train is not None:
             shares = line.shares()
             made = line.read / line.train.seconds[1]
             cells = [*(shares[part] for part in PARTS), made]
-            table.add_row(line.name, *(f"{100 * cell:.0f}" for cell in cells))
+            table.add_row(line.name, line.data, *(f"{100 * cell:.0f}" for cell in cells))
     return table
 
 
