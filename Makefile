@@ -14,7 +14,7 @@ help:
 	@echo "make test    sets up and runs the tests"
 	@echo "make check   format, lint, spelling, types, tests"
 	@echo "make board-rows  floors and shipped weights of HandSim's prepared tracks, as submissions"
-	@echo "make bench   speed and memory, printed as ratios of one run (about 10 minutes)"
+	@echo "make bench   speed and memory, printed as ratios of one run (about 20 minutes)"
 
 # A stamp for each set of packages: set up again only when what is asked for has changed.
 .venv/.demo: pyproject.toml constraints.txt
@@ -46,6 +46,7 @@ bench: .venv/.dev
 	$(BIN)/python tests/speed/bench_sim.py
 	$(BIN)/python tests/speed/bench_training.py
 	$(BIN)/python tests/speed/bench_silhouette.py
+	$(BIN)/python tests/speed/bench_networks.py
 
 # What the board starts with. Rows that are there stay; `hand-bench rescore` scores them again.
 ROWS := runs/board-rows

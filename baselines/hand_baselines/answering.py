@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import Crops, HandCrops
 from hand_bench.annotations import AnnotationBatch
 
@@ -45,8 +44,7 @@ class Network:
         workers: int = 0,
     ) -> Network:
         """Put a network of a model on a device; default: the best one."""
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        module = channels_last(network.to(place).eval())
+        module, place = placed(network, device)
         return cls(module, model.crops(network.config), place, batch, workers)
 
 
@@ -56,8 +54,7 @@ def outputs(
 ) -> Iterator[tuple[Any, dict[str, Tensor]]]:
     """Give the outputs for rows, and their batches of crops, in order."""
     data = HandCrops(rows.table, pictures, network.crops, labels=False)
-    for batch in DataLoader(data, network.batch, num_workers=network.workers):
-        batch = {name: value.to(network.device) for name, value in batch.items()}
+    for batch in batches_on(network.device, data, network.batch, network.workers):
         yield network.module(*picture(batch)), batch
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from hand_baselines.crop_task import undo_lens
 from hand_baselines.crops import apply, invert
 from hand_baselines.detector.boxes import with_boxes
 from hand_baselines.detector.predict import Boxes, boxes_of
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.lifting import project
 from hand_baselines.mano_data import (
     GIVEN,
@@ -38,7 +38,6 @@ from hand_baselines.mano_data import (
 from hand_baselines.mano_losses import as_mano
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import Hands, Order, chosen_rows, picture_root
 from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded
@@ -159,8 +158,7 @@ class HandAnswers:
         data = HandPictures([part], cut_of(self.network.config))
         parts: dict[str, list[np.ndarray]] = {}
         done = 0
-        for batch in DataLoader(data, self.batch, num_workers=self.workers):
-            batch = {name: value.to(self.device) for name, value in batch.items()}
+        for batch in batches_on(self.device, data, self.batch, self.workers):
             for name, value in self._batch(batch).items():
                 parts.setdefault(name, []).append(value)
             done += len(batch["K"])
@@ -215,8 +213,7 @@ def answers(
     BaselineError
         HB302 where the model looks at no crops; what is wrong with the boxes.
     """
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = channels_last(loaded.network.to(place).eval())
+    network, place = placed(loaded.network, device)
     pictures = Pictures(picture_root(opened, images))
     boxed, own = network.config.looks_at_crops, None  # pyright: ignore
     if boxes is not None:

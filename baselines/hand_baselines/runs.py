@@ -29,8 +29,9 @@ from hand_baselines.samples import (
 )
 from hand_baselines.tables import evenly, open_table, training_table
 from hand_baselines.tasks import given_options
-from hand_baselines.training import RECORD, Job, make_accelerator, train
+from hand_baselines.training import RECORD, Job, train
 from hand_baselines.training_options import Options
+from hand_baselines.training_step import make_accelerator
 from hand_baselines.weights import Loaded, load_weights, take_weights
 from hand_bench.annotations import Annotations
 from hand_bench.data import DATASETS

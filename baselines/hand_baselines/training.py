@@ -39,10 +39,11 @@ from torch.utils.data import DataLoader, Dataset
 from hand_baselines.memory import keep_memory
 from hand_baselines.models import Model
 from hand_baselines.provenance import commit, device_name
-from hand_baselines.resnet import channels_last, parameter_count
+from hand_baselines.resnet import parameter_count
 from hand_baselines.samples import Order
 from hand_baselines.training_log import Log, Window, plot
 from hand_baselines.training_options import Options
+from hand_baselines.training_step import Step, make_accelerator
 from hand_baselines.weights import save_weights
 from hand_bench import files
 from hand_bench.errors import BaselineError, Problem
@@ -131,7 +132,6 @@ def train(
     if accelerator.device.type == "cpu":
         keep_memory()
     parts, chief = accelerator.num_processes, accelerator.is_main_process
-    optimizer = _optimizer(job.network, options)
     saved = _open_state(out, job, options, parts)
     per_epoch = job.order.steps_per_epoch(options.batch * parts)
     total = options.steps
@@ -139,8 +139,8 @@ def train(
         total = max(1, round(options.epochs * per_epoch))
     state, window = State(total=total), Window()
     code = commit()  # what runs, not what is checked out when it ends
-    network, optimizer = accelerator.prepare(channels_last(job.network.train()), optimizer)
-    plain = accelerator.unwrap_model(network)
+    step = Step.of(job.network, options, accelerator, job.model.task().fed)
+    plain, optimizer = step.plain, step.optimizer
     if saved is not None:
         state, window = _restore(saved, plain, optimizer, accelerator)
         state.resumed += 1
@@ -162,7 +162,6 @@ def train(
         save()
         accelerator.wait_for_everyone()
 
-    fed = job.model.task().fed
     batches = _loader(job, options, state.step, accelerator)
     with _progress(chief) as progress:
         while True:
@@ -176,14 +175,7 @@ def train(
             torch.manual_seed(hash((options.seed, state.step, accelerator.process_index)))
             loaded = next(batches)
             state.waited += time.perf_counter() - start
-            batch = {k: v.to(accelerator.device) for k, v in loaded.items()}
-            with accelerator.autocast():
-                output = network(*fed(batch))
-            terms = plain.losses(output, plain.targets(batch))
-            optimizer.zero_grad()
-            accelerator.backward(terms.total)
-            norm = accelerator.clip_grad_norm_(network.parameters(), options.clip or math.inf)
-            optimizer.step()
+            terms, norm = step(loaded)
             window.add(terms, norm)
             state.step += 1
             state.seconds += time.perf_counter() - start
@@ -211,30 +203,6 @@ def train(
     if chief:
         files.write_json(out / RECORD, record)
     return record
-
-
-def make_accelerator(options: Options) -> Any:
-    """Return an accelerator of the options' precision on the best device that is there."""
-    from accelerate import Accelerator
-
-    return Accelerator(mixed_precision=options.precision)
-
-
-def _optimizer(network: nn.Module, options: Options) -> torch.optim.Optimizer:
-    groups = _groups(network, options)
-    decayed: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
-    if options.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, nesterov=True, **decayed)
-    return torch.optim.Adam(groups, **decayed)
-
-
-def _groups(network: nn.Module, options: Options) -> list[dict[str, Any]]:
-    """Parameters by how fast they learn, relative to the common rate."""
-    heads = tuple(f"{name}." for name in network.HEADS)  # pyright: ignore
-    named = list(network.named_parameters())
-    slow = [parameter for name, parameter in named if not name.startswith(heads)]
-    fast = [parameter for name, parameter in named if name.startswith(heads)]
-    return [{"params": slow, "factor": 1.0}, {"params": fast, "factor": options.head_rate}]
 
 
 def _set_rate(optimizer: Any, options: Options, state: State) -> float:

@@ -28,6 +28,7 @@ from hand_baselines.tasks import given_options
 from hand_baselines.timing import measure
 from hand_baselines.training import Job, train
 from hand_baselines.training_options import Options
+from hand_baselines.training_step import make_optimizer
 from hand_baselines.weights import load_weights, save_weights
 from hand_bench.annotations import Annotations, write
 from hand_bench.errors import BaselineError, HandBenchError, SubmissionError
@@ -192,10 +193,10 @@ def test_two_steps_of_the_paper(clips_world, tmp_path, monkeypatch):
 def test_the_optimiser_is_the_one_that_is_asked_for():
     network = MODEL.network_class()(TINY)
     options = Options(steps=1, optimizer="sgd", learning_rate=0.05, weight_decay=5e-4)
-    (group, _) = training._optimizer(network, options).param_groups
+    (group, _) = make_optimizer(network, options).param_groups
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.05, 0.9, True)
     assert group["weight_decay"] == 5e-4
-    assert isinstance(training._optimizer(network, Options(steps=1)), torch.optim.Adam)
+    assert isinstance(make_optimizer(network, Options(steps=1)), torch.optim.Adam)
 
 
 def test_a_track_is_answered_and_the_scorer_takes_it(weights, tmp_path):

@@ -21,6 +21,7 @@ from hand_baselines.models import find_model
 from hand_baselines.training import Job, train
 from hand_baselines.training_log import read_log
 from hand_baselines.training_options import Options
+from hand_baselines.training_step import parameter_groups
 from hand_baselines.weights import load_weights
 from hand_bench.errors import BaselineError
 from hand_bench.tracks import find_track
@@ -246,7 +247,7 @@ def test_both_pose_losses_learn_a_picture(mini_world, tiny_preset):
         job = make_job()
         batch = torch.utils.data.default_collate([job.data[0, k] for k in (0, 1)])
         optimizer = torch.optim.Adam(
-            training._groups(job.network, replace(OPTIONS, head_rate=10.0)), 3e-3
+            parameter_groups(job.network, replace(OPTIONS, head_rate=10.0)), 3e-3
         )
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * group["factor"]

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from hand_baselines.answering import picture
 from hand_baselines.detector.boxes import BOXES, SCORES
@@ -28,9 +27,9 @@ from hand_baselines.detector.data import (
     true_boxes,
 )
 from hand_baselines.detector.measures import BoxMeasures, measure
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import Hands, Order, chosen_rows, join_tables, picture_root
 from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded
@@ -118,8 +117,7 @@ class Detections:
         size = self.network.config.input_size  # pyright: ignore
         data = WholePictures(rows.table, self.pictures, size)
         boxes, scores, done = [np.zeros((0, 2, 4), np.float32)], [np.zeros((0, 2), np.float32)], 0
-        for batch in DataLoader(data, self.batch, num_workers=self.workers):
-            batch = {name: value.to(self.device) for name, value in batch.items()}
+        for batch in batches_on(self.device, data, self.batch, self.workers):
             said = self.network.decode(self.network(*picture(batch)), batch)  # pyright: ignore
             boxes.append(said.boxes.float().cpu().numpy())
             scores.append(said.scores.float().cpu().numpy())
@@ -151,8 +149,7 @@ def answers(
     device: str | None = None,
 ) -> Detections:
     """Make weights ready for the pictures of a table."""
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = channels_last(loaded.network.to(place).eval())
+    network, place = placed(loaded.network, device)
     return Detections(network, place, Pictures(picture_root(opened, images)), batch, workers)
 
 

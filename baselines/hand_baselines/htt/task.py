@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from hand_baselines.feeding import batches_on, placed
 from hand_baselines.htt.config import HTTConfig
 from hand_baselines.htt.data import Frames, TrainingClips, training_clips
 from hand_baselines.htt.model import HTT, fed
@@ -28,7 +28,6 @@ from hand_baselines.htt.segmentation import clips, vote, windows
 from hand_baselines.htt.views import Ranges
 from hand_baselines.models import Model
 from hand_baselines.pictures import Pictures
-from hand_baselines.resnet import channels_last
 from hand_baselines.samples import INPUTS, Order, picture_root, read_table
 from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded
@@ -213,10 +212,10 @@ class ClipAnswers:
         rows = np.concatenate([*groups, np.zeros(0, np.int64)]).astype(np.int64)
         data = Frames(self._table, rows, self.pictures, self.network.config)
         tokens, K = torch.zeros(0, device=self.device), torch.zeros(0, device=self.device)
-        loaded = iter(DataLoader(data, self.batch, num_workers=self.workers))
+        loaded = batches_on(self.device, data, self.batch, self.workers)
         for group in groups:
             while len(tokens) < len(group):
-                batch = {name: value.to(self.device) for name, value in next(loaded).items()}
+                batch = next(loaded)
                 found = self.network.features(batch["image"])
                 tokens = found if not len(tokens) else torch.cat([tokens, found])
                 K = batch["K"] if not len(K) else torch.cat([K, batch["K"]])
@@ -250,8 +249,7 @@ def answers(
     assert isinstance(network, HTT)
     require_taxonomy(network.config, opened)
     frames, videos = frames_and_clips(opened)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    module = channels_last(network.to(place).eval())
+    module, place = placed(network, device)
     assert isinstance(module, HTT)
     pictures = Pictures(picture_root(frames, images))
     acting = opened is videos

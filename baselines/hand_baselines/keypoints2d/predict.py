@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from hand_baselines.crops import apply, invert
+from hand_baselines.feeding import placed
 from hand_baselines.instants import LEAST, Cut, Instant, stack, views_of
-from hand_baselines.resnet import channels_last
 from hand_baselines.triangulation import (
     mean_errors,
     projections,
@@ -60,8 +60,7 @@ class Detector:
     @classmethod
     def of(cls, loaded: Loaded, device: str | None = None) -> Detector:
         """Put a network on a device; default: the best one."""
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        network = channels_last(loaded.network.to(place).eval())
+        network, place = placed(loaded.network, device)
         return cls(network, cut_of(loaded.model, loaded.network.config), place)
 
     @torch.no_grad()

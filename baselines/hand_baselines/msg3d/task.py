@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hand_baselines.feeding import placed
 from hand_baselines.models import Model
 from hand_baselines.msg3d.clips import COLUMNS, Clip, VerbClips, as_input, read_clips
 from hand_baselines.msg3d.config import MSG3DConfig
@@ -158,8 +159,7 @@ def answers(
     BaselineError, DatasetError, SubmissionError
         See `poses.clip_poses`.
     """
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = loaded.network.to(place).eval()
+    network, place = placed(loaded.network, device, by_pixels=False)
     return VerbAnswers(network, place, clip_poses(opened, poses), loaded.facts, batch)
 
 

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from hand_baselines.feeding import placed
 from hand_baselines.instants import MIDDLE, Cut, Key, mirrored, stack, views_of
 from hand_baselines.keypoints2d.predict import Detector, Method, Points, measured, triangulated
 from hand_baselines.msg3d.poses import Poses, table_poses
-from hand_baselines.resnet import channels_last
 from hand_baselines.triangulation import projections, ransac, triangulate, undistort
 from hand_baselines.view_task import Asked, Found, ViewAnswers, cut_of, nothing, view_answers
 from hand_baselines.weights import Loaded, load_weights
@@ -199,8 +199,7 @@ def finder(
     """Return what finds hands, and the hash of the 2D network's weights; see `answers`."""
     if rounds < 1:
         raise BaselineError(Problem("HB302", f"--rounds {rounds}", "at least one is needed."))
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = channels_last(loaded.network.to(place).eval())
+    network, place = placed(loaded.network, device)
     look = Looker(network, cut_of(loaded.model, loaded.network.config), place)
     if start is None:
         return MultiView(look, None, rounds), None
