@@ -51,8 +51,10 @@ from hand_bench.version import __version__
 
 Progress = Callable[[str, int, int], None]
 STATE, RECORD = "state.pt", "record.json"
-#: Throughput is measured over these steps; the first of them warm up.
+#: Throughput is measured over these steps; the first of them warm up (more where `measured_steps`).
 MEASURED, WARMING = 40, 8
+#: Batches that each process has ready.
+PREFETCHED = 4
 
 
 @dataclass
@@ -163,6 +165,7 @@ def train(
         accelerator.wait_for_everyone()
 
     batches = _loader(job, options, state.step, accelerator)
+    warm, measured = measured_steps(options)
     with _progress(chief) as progress:
         while True:
             finished = state.total is not None and state.step >= state.total
@@ -178,11 +181,13 @@ def train(
             terms, norm = step(loaded)
             window.add(terms, norm)
             state.step += 1
+            if state.step in (warm, measured):
+                step.wait()
             state.seconds += time.perf_counter() - start
-            if state.step == MEASURED and state.total is None:
+            if state.step == measured and state.total is None:
                 state.total = _agreed(_steps_for(options, state))
                 save()
-            elif state.step == WARMING:
+            elif state.step == warm:
                 state.images_seconds = state.seconds
             if state.step % options.log_every == 0:
                 row = window.row(out)
@@ -212,9 +217,20 @@ def _set_rate(optimizer: Any, options: Options, state: State) -> float:
     return rate
 
 
+def measured_steps(options: Options) -> tuple[int, int]:
+    """Return the steps after which measuring throughput begins and ends.
+
+    What processes had ready at the beginning does not count: it is used up before, and a third of
+    what is measured at most is ready when it begins.
+    """
+    ready = PREFETCHED * options.workers
+    return max(WARMING, ready), max(MEASURED, 4 * ready)
+
+
 def _steps_for(options: Options, state: State) -> int:
     """Number of steps that fill the minutes, from the steps that were measured."""
-    each = (state.seconds - state.images_seconds) / (MEASURED - WARMING)
+    warm, measured = measured_steps(options)
+    each = (state.seconds - state.images_seconds) / (measured - warm)
     return max(
         state.step + 1, state.step + round(((options.minutes or 0) * 60 - state.seconds) / each)
     )
@@ -242,7 +258,7 @@ def _loader(job: Job, options: Options, start: int, accelerator: Any) -> Iterato
             batch_sampler=batches,  # pyright: ignore
             num_workers=options.workers,
             pin_memory=accelerator.device.type == "cuda",
-            prefetch_factor=4 if options.workers else None,
+            prefetch_factor=PREFETCHED if options.workers else None,
         )
     )
 
@@ -334,7 +350,7 @@ def _restore(
 def _record(
     job: Job, options: Options, state: State, accelerator: Any, per_epoch: int
 ) -> dict[str, Any]:
-    measured = max(state.step - WARMING, 1)
+    measured = max(state.step - measured_steps(options)[0], 1)
     seconds = max(state.seconds - state.images_seconds, 1e-9)
     images = measured * options.batch * accelerator.num_processes
     return {

@@ -65,6 +65,11 @@ class Step:
         self.backward(terms)
         return terms, self.update()
 
+    def wait(self) -> None:
+        """Wait until the device has done what it was told, to measure time."""
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.synchronize(self.accelerator.device)
+
     def forward(self, loaded: Mapping[str, Tensor]) -> Any:
         """Return the terms of the loss of a batch."""
         batch = moved(loaded, self.accelerator.device)
@@ -86,9 +91,14 @@ class Step:
 
 
 def make_accelerator(options: Options, *, cpu: bool = False) -> Any:
-    """Return an accelerator of the options' precision on the best device, or on the processor."""
-    from accelerate import Accelerator
+    """Return an accelerator of the options' precision on the best device, or on the processor.
 
+    Accelerate keeps the first precision of a process; another training may have another one.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state()
     return Accelerator(mixed_precision=options.precision, cpu=cpu)
 
 

@@ -15,6 +15,7 @@ pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselin
 from torch import nn
 
 from hand_baselines.feeding import moved
+from hand_baselines.training import MEASURED, PREFETCHED, WARMING, measured_steps
 from hand_baselines.training_options import Options
 from hand_baselines.training_step import Step, make_accelerator, parameter_groups
 
@@ -94,3 +95,16 @@ def test_nobody_waits_for_a_copy_to_cuda(device, aside):
     value, place = Mock(), torch.device(device)
     moved({"image": value}, place)
     value.to.assert_called_once_with(place, non_blocking=aside)
+
+
+def test_every_training_of_a_process_has_its_own_precision():
+    for precision in ("no", "bf16", "no"):
+        accelerator = make_accelerator(Options(steps=1, precision=precision), cpu=True)
+        assert accelerator.mixed_precision == precision
+
+
+def test_what_processes_have_ready_is_used_up_before_throughput_is_measured():
+    assert measured_steps(Options(steps=1, workers=0)) == (WARMING, MEASURED)
+    assert measured_steps(Options(steps=1, workers=2)) == (WARMING, MEASURED)
+    warm, measured = measured_steps(Options(steps=1, workers=15))
+    assert warm == 15 * PREFETCHED and measured - warm == 3 * warm

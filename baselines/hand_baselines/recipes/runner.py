@@ -164,7 +164,6 @@ def _train_stage(
     recipe: Recipe, stage: Stage, options: dict[str, Any], run: Path, before: Path | None
 ) -> None:
     start = {"backbone_weights": recipe.backbone} if before is None else {"initial_weights": before}
-    _forget_precision()
     runs.run(
         find_model(recipe.model),
         recipe.data,
@@ -175,13 +174,6 @@ def _train_stage(
         **start,  # pyright: ignore
         **options,
     )
-
-
-def _forget_precision() -> None:
-    """Let the next training have another precision: accelerate keeps the first one of a process."""
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state()
 
 
 def _finish(recipe: Recipe, run: Path, folder: Path, shop: Workshop) -> None:
