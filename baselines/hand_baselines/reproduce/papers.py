@@ -13,7 +13,7 @@ from hand_baselines.reproduce.claims import Claim, Prediction
 from hand_baselines.reproduce.sizes import SIZES
 from hand_baselines.reproduce.tables import PaperTable
 from hand_baselines.reproduce.trainings import Answers, Training
-from hand_baselines.reproduce.wildhands import NOTES, TABLES
+from hand_baselines.reproduce.wildhands import TABLES, TRAINED_ON
 
 INTERHAND, H2O, ACTIONS = "handsim-interhand26m", "handsim-h2o-pose", "handsim-h2o-action"
 RIG, DESKTOP = "handsim-assemblyhands-annotation", "handsim-desktop-activities"
@@ -285,7 +285,7 @@ CLAIMS: dict[str, Claim] = {
             "Crops beat full images: HandNet has an MPJPE of 38.06, 109.88 and 89.72 mm on H2O,"
             " AssemblyHands and Ego-Exo4D, ArcticNet-SF 83.84, 110.76 and 114.24.",
             *_pairs(_T[0], ("ArcticNet-SF", "HandNet"), only="MPJPE"),
-            notes=NOTES,
+            notes=TRAINED_ON,
         ),
         _claim(
             "WH-2",
@@ -293,14 +293,14 @@ CLAIMS: dict[str, Claim] = {
             "KPE halves the MRRPE on cameras never seen: 49.49 instead of 141.06 mm on H2O, 164.90"
             " instead of 317.49 on AssemblyHands.",
             *_pairs(_T[0], ("HandNet", "WildHands"), only="MRRPE"),
-            notes=NOTES,
+            notes=TRAINED_ON,
         ),
         _claim(
             "WH-3",
             "Table 2",
             "KPE helps transformers too, in every column.",
             *_pairs(_T[1], *_T[1].pairs),
-            notes=NOTES,
+            notes=TRAINED_ON,
         ),
         _claim(
             "WH-4",
@@ -316,28 +316,28 @@ CLAIMS: dict[str, Claim] = {
                 ("+ EPIC grasp", "+ EPIC mask"),
                 ("+ Ego4D grasp", "+ Ego4D mask"),
             ),
-            notes=NOTES,
+            notes=TRAINED_ON,
         ),
         _claim(
             "WH-5",
             "Table 4",
             "KPE beats CamConv, perspective correction and perspective crop layers in MRRPE.",
             *_pairs(_T[3], *_T[3].pairs, only="MRRPE"),
-            notes=NOTES,
+            notes=TRAINED_ON,
         ),
         _claim(
             "WH-6",
             "Table 5",
             "Sparse KPE is the best variant.",
             *_pairs(_T[4], *_T[4].pairs),
-            notes=NOTES,
+            notes=TRAINED_ON,
         ),
         _claim(
             "WH-7",
             "Table 6",
             "More training sets are better.",
             *_pairs(_T[5], *_T[5].pairs),
-            notes=NOTES,
+            notes=TRAINED_ON,
         ),
     )
 }
