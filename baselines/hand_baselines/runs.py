@@ -36,7 +36,7 @@ from hand_baselines.weights import Loaded, load_weights, take_weights
 from hand_bench.annotations import Annotations
 from hand_bench.data import DATASETS
 from hand_bench.results import Result
-from hand_bench.tracks import Track, find_track
+from hand_bench.tracks import TRACKS, Track, find_track
 
 ENDS = ("steps", "minutes", "epochs")
 #: At most so many validation samples are predicted while training.
@@ -68,7 +68,8 @@ def run(
         What is trained.
     data
         Name of the track; or of several, which are trained on together: the first one is that on
-        which weights are chosen and scored. The others may be datasets without a track.
+        which weights are chosen and scored. Others may be datasets without a track; with such a one
+        at first the last weights are taken, and nothing is scored.
     out
         Folder of the run; a run that was killed goes on.
     images
@@ -99,7 +100,7 @@ def run(
         HB301, HB302, HB402: see `training.train`.
     """
     out, names = Path(out), [data] if isinstance(data, str) else list(data)
-    track = find_track(names[0])
+    track = find_track(names[0]) if names[0] in TRACKS or names[0] not in DATASETS else None
     chosen = Options(**{**_usual(model, preset, options), **options})
     opened = [training_table(name) for name in names]
     torch.manual_seed(chosen.seed)
@@ -123,12 +124,12 @@ def run(
         facts,
         _about(opened, samples, hands, annotators),
         initial,
-        _validation(model, track, facts, images, validated, out) if validated else None,
+        _validation(model, track, facts, images, validated, out) if validated and track else None,
     )
     accelerator = make_accelerator(chosen)
     train(job, out, chosen, accelerator=accelerator)
     unscored = poses is not None or task.validated is not None
-    if not score or unscored or not accelerator.is_main_process:
+    if track is None or not score or unscored or not accelerator.is_main_process:
         return None
     return score_run(track, out, images=images, workers=chosen.workers)
 

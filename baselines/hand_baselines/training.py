@@ -11,8 +11,8 @@ weights, bit for bit on the same machine with the same number of threads and pro
 atomically every `save_every` steps, before and after every evaluation and at the end. Rows of the
 log beyond the saved state are dropped when a run continues.
 
-With `minutes` the number of steps is set after `MEASURED` steps, from their throughput, and saved
-at once; from then on it is fixed. A run that is killed before that measures again.
+With `minutes` the number of steps is set after `MEASURED` steps, from their throughput, corrected
+after a quarter of them, and saved at once. A run that is killed before that measures again.
 
 Files of a run: ``state.pt``, ``log.csv``, ``log.json`` (one object a line), ``loss.png`` (where
 matplotlib is installed), ``record.json``, ``last/`` and ``best/`` (weights).
@@ -51,10 +51,8 @@ from hand_bench.version import __version__
 
 Progress = Callable[[str, int, int], None]
 STATE, RECORD = "state.pt", "record.json"
-#: Throughput is measured over these steps; the first of them warm up (more where `measured_steps`).
+#: Throughput is measured over these steps; the first of them warm up.
 MEASURED, WARMING = 40, 8
-#: Batches that each process has ready.
-PREFETCHED = 4
 
 
 @dataclass
@@ -165,7 +163,6 @@ def train(
         accelerator.wait_for_everyone()
 
     batches = _loader(job, options, state.step, accelerator)
-    warm, measured = measured_steps(options)
     with _progress(chief) as progress:
         while True:
             finished = state.total is not None and state.step >= state.total
@@ -181,13 +178,14 @@ def train(
             terms, norm = step(loaded)
             window.add(terms, norm)
             state.step += 1
-            if state.step in (warm, measured):
+            counted = _is_counted(options, state)
+            if counted or state.step == WARMING:
                 step.wait()
             state.seconds += time.perf_counter() - start
-            if state.step == measured and state.total is None:
+            if counted:
                 state.total = _agreed(_steps_for(options, state))
                 save()
-            elif state.step == warm:
+            elif state.step == WARMING:
                 state.images_seconds = state.seconds
             if state.step % options.log_every == 0:
                 row = window.row(out)
@@ -217,20 +215,20 @@ def _set_rate(optimizer: Any, options: Options, state: State) -> float:
     return rate
 
 
-def measured_steps(options: Options) -> tuple[int, int]:
-    """Return the steps after which measuring throughput begins and ends.
+def _is_counted(options: Options, state: State) -> bool:
+    """Whether the number of steps is to be set now, from the minutes.
 
-    What processes had ready at the beginning does not count: it is used up before, and a third of
-    what is measured at most is ready when it begins.
+    Once it is known it is set again after a quarter: the first steps find batches ready, which
+    many processes made while the first one was waited for.
     """
-    ready = PREFETCHED * options.workers
-    return max(WARMING, ready), max(MEASURED, 4 * ready)
+    if options.minutes is None:
+        return False
+    return state.step == (MEASURED if state.total is None else max(MEASURED, state.total // 4))
 
 
 def _steps_for(options: Options, state: State) -> int:
-    """Number of steps that fill the minutes, from the steps that were measured."""
-    warm, measured = measured_steps(options)
-    each = (state.seconds - state.images_seconds) / (measured - warm)
+    """Number of steps that fill the minutes, from the steps so far."""
+    each = (state.seconds - state.images_seconds) / (state.step - WARMING)
     return max(
         state.step + 1, state.step + round(((options.minutes or 0) * 60 - state.seconds) / each)
     )
@@ -258,7 +256,7 @@ def _loader(job: Job, options: Options, start: int, accelerator: Any) -> Iterato
             batch_sampler=batches,  # pyright: ignore
             num_workers=options.workers,
             pin_memory=accelerator.device.type == "cuda",
-            prefetch_factor=PREFETCHED if options.workers else None,
+            prefetch_factor=4 if options.workers else None,
         )
     )
 
@@ -350,8 +348,10 @@ def _restore(
 def _record(
     job: Job, options: Options, state: State, accelerator: Any, per_epoch: int
 ) -> dict[str, Any]:
-    measured = max(state.step - measured_steps(options)[0], 1)
-    seconds = max(state.seconds - state.images_seconds, 1e-9)
+    warm = WARMING if state.step > WARMING else 0
+    measured, seconds = max(state.step - warm, 1), state.seconds
+    if warm:
+        seconds = max(state.seconds - state.images_seconds, 1e-9)
     images = measured * options.batch * accelerator.num_processes
     return {
         "model": job.model.name,

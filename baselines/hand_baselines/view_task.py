@@ -46,6 +46,8 @@ _LABELS = (
 )
 #: Views that tracks have names for; another number is "some".
 _RIGS = (8, 12)
+#: Boxes are the table's.
+_BOXES = ("boxes:gt",)
 
 
 class Asked(NamedTuple):
@@ -170,6 +172,8 @@ class ViewAnswers:
     before
         Answers that are refined, by sequence and frame: joints (2, 21, 3), mm, NaN where there is
         none. A hand that cannot be refined keeps its answer. None: there are none.
+    given
+        What they declare besides views; answers of the table's boxes: these.
     """
 
     find: Finder
@@ -180,13 +184,14 @@ class ViewAnswers:
     workers: int = 0
     some: bool = False
     before: Mapping[Key, np.ndarray] | None = None
+    given: tuple[str, ...] = _BOXES
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """What the predictions declare: how many views, and that boxes are the table's."""
+        """What the predictions declare: how many views, and what else was given."""
         count = len(set(self.views.column("camera").to_pylist()))
         whole = count in _RIGS and not self.some
-        return (f"views:exo{count}" if whole else "views:some", "boxes:gt")
+        return (f"views:exo{count}" if whole else "views:some", *self.given)
 
     def columns(
         self, rows: AnnotationBatch, seen: Callable[[int], None] | None = None
@@ -243,13 +248,13 @@ def view_answers(
     images: str | Path | None,
     *,
     before: Mapping[Key, np.ndarray] | None = None,
+    given: tuple[str, ...] = _BOXES,
     batch: int = 32,
     workers: int = 0,
 ) -> ViewAnswers:
     """Make what finds hands ready for a table; `batch` counts crops, of about 8 views a hand."""
-    pictures = Pictures(picture_root(opened, images))
-    hands = max(1, batch // 8)
-    return ViewAnswers(find, origin, read_views(opened), pictures, hands, workers, before=before)
+    read = read_views(opened), Pictures(picture_root(opened, images)), max(1, batch // 8)
+    return ViewAnswers(find, origin, *read, workers, before=before, given=given)
 
 
 def fits(track: Track) -> bool:

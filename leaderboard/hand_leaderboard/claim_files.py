@@ -55,6 +55,7 @@ def read_claims(folder: Path) -> Claims | None:
             found = _read(path, _result)
             if isinstance(found, PaperTable):
                 _require_known(path, "table", found.name, list(tables))
+                _require_own_name(path, f"{found.name}-{found.run.size}")
                 made.append(found)
             else:
                 name, result = found
@@ -101,11 +102,11 @@ def _require_known(path: Path, kind: str, name: str, known: list[str]) -> None:
 
 
 def _require_own_name(path: Path, name: str) -> None:
-    """Require one file for each claim: two results of one would be two verdicts."""
+    """Require one file for each claim, and table and size: two would be two verdicts."""
     if path.stem != name:
         raise HandBenchError(
-            Problem("HB146", str(path), f"holds the claim {name}.",
-                    fix=f"Its place is {path.with_name(name)}.json: one result for each claim.")
+            Problem("HB146", str(path), f"holds {name}.",
+                    fix=f"Its place is {path.with_name(name)}.json: one result for each.")
         )  # fmt: skip
 
 

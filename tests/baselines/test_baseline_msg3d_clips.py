@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: .[baselines]")
 
-from hand_baselines.msg3d import poses as reading
+from hand_baselines import poses as reading
 from hand_baselines.msg3d.clips import (
     Clip,
     Variation,
@@ -20,7 +20,7 @@ from hand_baselines.msg3d.clips import (
     resample,
 )
 from hand_baselines.msg3d.config import MSG3DConfig
-from hand_baselines.msg3d.poses import Poses, Recording
+from hand_baselines.poses import Poses, Recording
 from hand_bench.annotations import AnnotationBatch, encode
 from hand_bench.errors import BaselineError
 

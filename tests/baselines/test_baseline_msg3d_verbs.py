@@ -21,7 +21,7 @@ from hand_baselines.msg3d import config as presets
 from hand_baselines.msg3d import evaluation, task
 from hand_baselines.msg3d.commands import verbs
 from hand_baselines.msg3d.evaluation import VerbReport, VerbScores, evaluate_poses
-from hand_baselines.msg3d.poses import clip_poses
+from hand_baselines.poses import clip_poses
 from hand_baselines.prediction import predict
 from hand_baselines.tables import open_table
 from hand_baselines.tasks import given_options
@@ -249,7 +249,7 @@ def test_poses_that_do_not_fit_are_refused(weights, preds, clips_world, tmp_path
     with pytest.raises(SubmissionError, match="HB104"):
         evaluate_poses(tmp_path / "short.parquet", TRACK, [loaded])
     other = table.replace_schema_metadata({"track": "handsim-h2o-pose"})
-    with pytest.raises(BaselineError, match=r"HB302 --poses: is a file of handsim-h2o-pose"):
+    with pytest.raises(BaselineError, match=r"HB302 predictions: is a file of handsim-h2o-pose"):
         evaluate_poses(other, TRACK, [loaded])
     relative = table.replace_schema_metadata({"frame": "root-relative"})
     with pytest.raises(BaselineError, match=r"HB302 .*relative to their wrists"):

@@ -15,7 +15,7 @@ pytest.importorskip("accelerate", reason="accelerate is not installed: .[baselin
 from torch import nn
 
 from hand_baselines.feeding import moved
-from hand_baselines.training import MEASURED, PREFETCHED, WARMING, measured_steps
+from hand_baselines.training import MEASURED, State, _is_counted, _steps_for
 from hand_baselines.training_options import Options
 from hand_baselines.training_step import Step, make_accelerator, parameter_groups
 
@@ -103,8 +103,15 @@ def test_every_training_of_a_process_has_its_own_precision():
         assert accelerator.mixed_precision == precision
 
 
-def test_what_processes_have_ready_is_used_up_before_throughput_is_measured():
-    assert measured_steps(Options(steps=1, workers=0)) == (WARMING, MEASURED)
-    assert measured_steps(Options(steps=1, workers=2)) == (WARMING, MEASURED)
-    warm, measured = measured_steps(Options(steps=1, workers=15))
-    assert warm == 15 * PREFETCHED and measured - warm == 3 * warm
+def test_the_number_of_steps_follows_the_minutes_and_is_corrected_after_a_quarter():
+    timed, state = Options(minutes=10), State(total=None)
+    state.step, state.seconds, state.images_seconds = MEASURED, 40 * 0.1, 8 * 0.1
+    assert _is_counted(timed, state) and not _is_counted(Options(steps=50), state)
+    state.total = _steps_for(timed, state)
+    assert state.total == 6000
+    # What was ready is used up: from here a step takes a second.
+    state.step, state.seconds = 1500, 1500.0
+    assert _is_counted(timed, state)
+    assert _steps_for(timed, state) == state.step + 1, "the time is over"
+    state.step, state.seconds = 1500, 300.0
+    assert 2900 < _steps_for(timed, state) < 3100

@@ -219,7 +219,7 @@ def test_a_result_of_another_form_is_refused(folder, change, said):
 
 def test_a_claim_has_one_result_in_a_file_of_its_name(folder):
     (folder / "A-1-again.json").write_bytes((folder / "A-1.json").read_bytes())
-    assert "A-1-again.json: holds the claim A-1." in refused(folder)
+    assert "A-1-again.json: holds A-1." in refused(folder)
 
 
 def test_results_without_the_list_of_claims_are_refused(folder):

@@ -47,7 +47,7 @@ Both have the same network, loss and batch. A sample is what a step counts: a pi
 all its views, a clip. Data: HandSim, size mini. Seconds are those of {clock}.
 Making a batch: by one process, % of a step. The preset's workers do that while a step is computed;
 waiting is what it would take beyond that, from both measurements."""
-EXTRA = {"cpu": ", freed memory kept", "cuda": ", fused Adam, copies from pinned memory"}
+EXTRA = {"cpu": ", freed memory kept", "cuda": ", fused Adam"}
 PARTS = ("waiting", "forward", "backward", "optimiser")
 
 

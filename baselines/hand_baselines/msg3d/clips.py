@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hand_baselines.msg3d.config import MSG3DConfig
-from hand_baselines.msg3d.poses import Poses, Recording
+from hand_baselines.poses import Poses, Recording
 from hand_bench.annotations import AnnotationBatch
 from hand_bench.array_types import Float, Int
 from hand_bench.errors import BaselineError, Problem

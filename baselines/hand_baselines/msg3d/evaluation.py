@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hand_baselines.msg3d.poses import TRUTH
 from hand_baselines.msg3d.task import answers
+from hand_baselines.poses import TRUTH
 from hand_baselines.prediction import answers_table, declaration, score
 from hand_baselines.weights import Loaded
 from hand_bench import drawing

@@ -15,7 +15,7 @@ from hand_baselines.feeding import placed
 from hand_baselines.models import Model
 from hand_baselines.msg3d.clips import COLUMNS, Clip, VerbClips, as_input, read_clips
 from hand_baselines.msg3d.config import MSG3DConfig
-from hand_baselines.msg3d.poses import TRUTH, Poses, clip_poses
+from hand_baselines.poses import TRUTH, Poses, clip_poses
 from hand_baselines.samples import Order
 from hand_baselines.tasks import Task, TrainingSet
 from hand_baselines.weights import Loaded

@@ -22,12 +22,13 @@ from torch import nn
 from hand_baselines.feeding import placed
 from hand_baselines.instants import MIDDLE, Cut, Key, mirrored, stack, views_of
 from hand_baselines.keypoints2d.predict import Detector, Method, Points, measured, triangulated
-from hand_baselines.msg3d.poses import Poses, table_poses
+from hand_baselines.poses import Poses, table_poses
 from hand_baselines.triangulation import projections, ransac, triangulate, undistort
 from hand_baselines.view_task import Asked, Found, ViewAnswers, cut_of, nothing, view_answers
 from hand_baselines.weights import Loaded, load_weights
 from hand_bench.annotations import Annotations
 from hand_bench.errors import BaselineError, Problem
+from hand_bench.predictions import open_predictions
 
 #: Rounds of a prediction: R1, R2, R3.
 ROUNDS = 3
@@ -174,17 +175,22 @@ def answers(
     Raises
     ------
     BaselineError
-        HB302 where `start` is another model or of another dataset, or there is no round.
+        HB302 where `start` is another model, of another dataset or relative to wrists, or there is
+        no round.
     SubmissionError
         As `hand_bench.evaluate`, for predictions.
     """
     origin: dict[str, Any] = {"rounds": rounds, "triangulation": triangulation}
     if start is not None and Path(start).is_file():
         poses = table_poses(start, opened)
+        if poses.from_wrists:
+            what = "says where joints are from their wrists; where the hands are is needed."
+            raise BaselineError(Problem("HB302", f"--start {start}", what))
         find, _ = finder(loaded, None, rounds, triangulation, device)
-        before = by_instant(poses)
+        before, declared = by_instant(poses), open_predictions(start).declared.inputs
         origin |= {"start": poses.sha256}
-        return view_answers(find, origin, opened, images, before=before, **fed)
+        given = tuple(item for item in declared if not item.startswith("views:"))
+        return view_answers(find, origin, opened, images, before=before, given=given, **fed)
     find, source = finder(loaded, start, rounds, triangulation, device)
     return view_answers(find, origin | {"start": source}, opened, images, **fed)
 

@@ -117,6 +117,7 @@ class Recipe:
         words = ["hand-bench baselines ship", run, self.name]
         words += [f"--track '{text}'" for text in self.tracks]
         words += [f"--store {self.store}"] * (self.store != "half")
+        words += [f"--predictions {self.name}/predictions.parquet"] * self.with_predictions
         yield " ".join(words)
 
     def _start(self) -> list[str]:

@@ -29,12 +29,12 @@ from hand_baselines.recipes.packing import pack
 from hand_baselines.recipes.plan import Clock, Host, keep_plan, kept_plan, stage_options
 from hand_baselines.recipes.recipe import Recipe, Stage
 from hand_baselines.recipes.tables import worlds_of
-from hand_baselines.recipes.verdict import PREDICTIONS, VERDICT, judge
+from hand_baselines.recipes.verdict import PREDICTIONS, VERDICT, judge, shipped_hash
 from hand_baselines.shipping import ship
 from hand_baselines.training import RECORD
 from hand_bench import files
 from hand_bench.data import quiet
-from hand_bench.errors import BaselineError, Problem
+from hand_bench.errors import BaselineError, HandBenchError, Problem
 from hand_bench.sim.making import estimate_tables
 
 Progress = Callable[[str, int, int], None]
@@ -96,16 +96,19 @@ def make_recipes(recipes: Sequence[Recipe], shop: Workshop) -> bool:
     if todo := [recipe for recipe in recipes if not _is_finished(recipe, shop)]:
         shop.clock.training(shop.minutes, todo)
         make_worlds(todo, shop)
+    summary = shop.out / SUMMARY
     said: dict[str, Any] = {}
+    before = files.read_json(summary) if summary.is_file() else {}
     for number, recipe in enumerate(recipes):
         try:
             said[recipe.name] = _made(recipe, recipes[number:], shop)
         except Exception as error:  # one that fails must not cost the others their time
-            if not isinstance(error, BaselineError):
+            if not isinstance(error, HandBenchError):
                 shop.say(traceback.format_exc())
             shop.say(str(error))
             said[recipe.name] = {"made": False, "reason": f"{type(error).__name__}: {error}"}
-        files.write_json(shop.out / SUMMARY, {"minutes": round(shop.clock.minutes, 2), **said})
+        minutes = {"minutes": round(shop.clock.minutes, 2)}
+        files.write_json(summary, before | minutes | said)
     return all(one["made"] for one in said.values())
 
 
@@ -130,8 +133,10 @@ def _made(recipe: Recipe, left: Sequence[Recipe], shop: Workshop) -> dict[str, A
             keep_plan(place, recipe, shop.size, shop.host, shop.steps, options)
         trained = _train(recipe, options, place, shop)
         _finish(recipe, trained, folder, shop)
-    archives = pack(recipe.name, _members(folder), shop.out)
     verdict = files.read_json(folder / VERDICT)
+    if verdict["shipped"] != shipped_hash(recipe):  # others have been shipped since
+        verdict = _judged(recipe, folder, shop)
+    archives = pack(recipe.name, _members(folder), shop.out)
     shop.say(verdict["line"])
     kept = {name: verdict[name] for name in ("better", "line")}
     return {"made": True, **kept, "archives": [path.name for path in archives]}
@@ -179,17 +184,29 @@ def _train_stage(
 def _finish(recipe: Recipe, run: Path, folder: Path, shop: Workshop) -> None:
     """Predict, score, write the folder of weights, and judge it."""
     shop.say(f"{recipe.name}: predictions and scores")
-    preds = (folder if recipe.with_predictions else folder.parent) / PREDICTIONS
+    preds = _predictions(recipe, folder)
     chosen = "The best weights on validation samples are taken."
     if runs.chosen_weights(run).name == "last":
         chosen = "The last weights are taken; none were compared."
-    notes = f"Made by `hand-bench baselines make {recipe.against} --preset {recipe.preset} "
-    notes += f"--size {shop.size}`. {chosen}"
+    notes = (
+        f"Made by `hand-bench baselines make {recipe.against}` with worlds of size {shop.size}; "
+    )
+    notes += f"`record.json` has how long and how. {chosen}"
     kept: dict[str, Any] = {"predictions": preds, "store": recipe.store, "notes": notes}
     ship(run, folder, recipe.tracks, workers=shop.host.processes, **kept)
     for number in range(1, len(recipe.stages)):
         _copy(folder.parent / "stages" / str(number), folder / "stages" / str(number))
-    judge(recipe, preds, workers=shop.host.processes).save(folder / VERDICT)
+    _judged(recipe, folder, shop)
+
+
+def _predictions(recipe: Recipe, folder: Path) -> Path:
+    return (folder if recipe.with_predictions else folder.parent) / PREDICTIONS
+
+
+def _judged(recipe: Recipe, folder: Path, shop: Workshop) -> dict[str, Any]:
+    """Compare with what is shipped, and keep the verdict."""
+    judge(recipe, _predictions(recipe, folder), workers=shop.host.processes).save(folder / VERDICT)
+    return files.read_json(folder / VERDICT)
 
 
 def _copy(run: Path, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Verdict:
         Whether the new weights are better, with the whole interval on their side.
     comparison
         Everything that was compared.
+    shipped
+        SHA-256 of the weights that it was compared with.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Verdict:
     ci95: tuple[float, float] | None = None
     better: bool = False
     comparison: Mapping[str, Any] | None = None
+    shipped: str = ""
 
     @property
     def line(self) -> str:
@@ -69,6 +72,12 @@ class Verdict:
     def save(self, path: Path) -> None:
         """Write it as JSON, with nine significant digits."""
         files.write_json(path, {**rounded(asdict(self)), "line": self.line})
+
+
+def shipped_hash(recipe: Recipe, shipped: Path = SHIPPED) -> str:
+    """Return the SHA-256 of the weights that a recipe is compared with; "": there are none."""
+    folder = shipped / recipe.against
+    return load_weights(folder).sha256 if (folder / CONFIG).is_file() else ""
 
 
 def judge(recipe: Recipe, preds: Path, *, workers: int = 1, shipped: Path = SHIPPED) -> Verdict:
@@ -92,7 +101,7 @@ def judge(recipe: Recipe, preds: Path, *, workers: int = 1, shipped: Path = SHIP
     """
     trial, folder = recipe.trials()[0], shipped / recipe.against
     track = trial.track
-    if not (folder / CONFIG).is_file():
+    if not (known := shipped_hash(recipe, shipped)):
         return Verdict(recipe.name, recipe.against, track.name)
     units = {"units": "mm"} if track.kind == "pose" else {}
     with tempfile.TemporaryDirectory() as place:
@@ -103,7 +112,7 @@ def judge(recipe: Recipe, preds: Path, *, workers: int = 1, shipped: Path = SHIP
             options: dict[str, Any] = dict(trial.options)
             predict(load_weights(folder), track, before, workers=workers, **options)
         compared = compare(before, preds, track=track, **units)
-    return _decided(recipe, track, compared)
+    return replace(_decided(recipe, track, compared), shipped=known)
 
 
 def _are_of(folder: Path, track: Track) -> bool:

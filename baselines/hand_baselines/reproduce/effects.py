@@ -1,9 +1,9 @@
 """Effects: differences of two methods, of clusters and of trainings.
 
 Two methods are compared hand by hand on the samples both answer (`hand_bench.comparison`); with
-several seeds, seed by seed. The interval resamples clusters, and seeds: a mean over three trainings
-is no surer than the trainings agree. Since resampling few values makes them agree too well, the
-seeds' deviations from their mean are stretched by sqrt(S / (S - 1)).
+several seeds, seed by seed. The interval is that of the clusters, resampled for all seeds at once,
+widened by what the seeds differ (`with_seeds`): a mean over three trainings is no surer than the
+trainings agree.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def effect(
     ci95 = None
     if len(clusters) >= MIN_CLUSTERS:
         counts = resample_counts(len(clusters), resamples, seed)
-        drawn = (counts @ sums.T) / (counts @ weights.T)
-        ci95 = interval(_with_seeds(drawn, np.random.default_rng([seed, len(pairs)])))
+        drawn = ((counts @ sums.T) / (counts @ weights.T)).mean(axis=1)
+        ci95 = with_seeds(interval(drawn), each.tolist())
     a_mean, b_mean = (
         float(np.mean([side.sum() / pair.weights.sum() for pair, side in sides]))
         for sides in ([(p, p.a) for p in pairs], [(p, p.b) for p in pairs])
@@ -133,15 +133,21 @@ def _on(clusters: Sequence[str], pair: PairedSums, values: np.ndarray) -> np.nda
     return np.array([known.get(name, 0.0) for name in clusters])
 
 
-def _with_seeds(drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw seeds as well: values (resamples, seeds) become (resamples,)."""
-    count = drawn.shape[1]
-    mean = drawn.mean(axis=1)
-    if count == 1:
-        return mean
-    away = (drawn - mean[:, None]) * np.sqrt(count / (count - 1))
-    chosen = rng.integers(0, count, drawn.shape)
-    return mean + np.take_along_axis(away, chosen, axis=1).mean(axis=1)
+def with_seeds(
+    ci95: tuple[float, float] | None, seeds: Sequence[float]
+) -> tuple[float, float] | None:
+    """Widen the interval of a mean over seeds by what the seeds differ.
+
+    To either side, the clusters' distance from the mean and the seeds' standard error times
+    Student's t are added in squares. One seed says nothing of other seeds.
+    """
+    if ci95 is None or len(seeds) < 2:
+        return ci95
+    mean, count = float(np.mean(seeds)), len(seeds)
+    student = _STUDENT[min(count - 1, len(_STUDENT)) - 1]
+    own = student * float(np.std(seeds, ddof=1)) / np.sqrt(count)
+    low, high = (float(np.hypot(mean - end, own)) for end in ci95)
+    return mean - low, mean + high
 
 
 def seeds_add(
@@ -149,16 +155,13 @@ def seeds_add(
 ) -> tuple[float, float] | None:
     """Return the interval of a mean over seeds, from each seed's value and interval.
 
-    The clusters' half width (the seeds share their clusters: the mean of theirs) and the seeds'
-    (Student's t) are added in squares. None where a seed has no interval.
+    The seeds share their clusters, whose half width is the mean of theirs; `with_seeds` does the
+    rest. None where a seed has no interval.
     """
     if len(intervals) < len(values) or not values:
         return None
     if len(values) == 1:
         return intervals[0]
-    mean, count = float(np.mean(values)), len(values)
+    mean = float(np.mean(values))
     half = float(np.mean([(high - low) / 2 for low, high in intervals]))
-    student = _STUDENT[min(count - 1, len(_STUDENT)) - 1]
-    own = student * float(np.std(values, ddof=1)) / np.sqrt(count)
-    wide = float(np.hypot(half, own))
-    return mean - wide, mean + wide
+    return with_seeds((mean - half, mean + half), values)

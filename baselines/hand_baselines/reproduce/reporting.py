@@ -37,6 +37,8 @@ def table(folder: Path = RESULTS) -> str:
         effects = "<br>".join(_finding(one) for one in made["findings"])
         seeds = "1 seed" if made["seeds"] == 1 else f"{made['seeds']} seeds"
         how = f"**{made['verdict']}** ({made['size']}, {seeds})"
+        if (folder / f"{name}.md").is_file() and folder == RESULTS:
+            how += f", [explained](baselines/reproduced/{name}.md)"
         lines.append(f"| {name} | {says} | {effects} | {how} |")
     return "\n".join(lines)
 

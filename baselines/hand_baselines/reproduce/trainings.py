@@ -128,8 +128,7 @@ def _told(value: Any) -> str:
         return f"{value.model}-{value.key()}"
     if not isinstance(value, Answers):
         return str(value)
-    more = f"-{hashlib.sha256(value.name.encode()).hexdigest()[:6]}" if value.options else ""
-    return _told(value.training) + more
+    return f"{_told(value.training)}-{hashlib.sha256(value.name.encode()).hexdigest()[:6]}"
 
 
 @dataclass(frozen=True)

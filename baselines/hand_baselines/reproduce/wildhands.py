@@ -32,10 +32,10 @@ COLUMNS = (
     ),
     Column("Epic-HandKps L2 Error", "Epic L2", EPIC, "L2 error 2D", "wildhands", "L2 error 2D"),
 )
+GIVEN = "Never trained on the dataset of the column. Boxes and intrinsics are the annotations' own."
 TRAINED_ON = (
     "Trained on HandSim's look-alikes of ARCTIC and AssemblyHands (3D) and of Epic-HandKps and "
-    "Ego4D (masks and grasps; the paper's D has EPIC's alone); never on the dataset of the column. "
-    "Boxes and intrinsics are the annotations' own."
+    f"Ego4D (masks and grasps; the paper's D has EPIC's alone). {GIVEN}"
 )
 NOTES = (
     f"{TRAINED_ON} H2O: the test table, `recommended`; the other columns are `wildhands`, as the "

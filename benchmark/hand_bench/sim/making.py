@@ -77,8 +77,8 @@ def make(
     seed
         Another seed gives other people, places and motions.
     tables
-        Which tables are made and prepared ("train", "pose-train"); default: all. Others that are
-        there stay. Tables of images and of clips share their pictures.
+        Which tables are made and prepared ("train", "pose-train"); default: all. Others of the same
+        size and seed that are there stay. Tables of images and of clips share their pictures.
     workers
         Processes; the bytes do not depend on it.
     out
@@ -113,13 +113,14 @@ def make(
     total = len(wanted)
     done = total - len(todo)
     _require_own_folder(folder, source)
-    if todo:
-        _forget_annotations(folder, source)
+    lost = [*(job.file for job in todo), *(p.name for p in _others(folder, source, size, seed))]
+    _forget_annotations(folder, source, {_stem(name) for name in lost})
     progress("making shards", done, total)
     for _ in _run(todo, folder, workers):
         done += 1
         progress("making shards", done, total)
-    _remove_others(folder, source, size, seed)
+    for path in _others(folder, source, size, seed):
+        path.unlink()
     for table in source.table_names:
         if not tables or table in tables:
             data.prepare(source.name, folder, split=table, progress=progress)
@@ -227,21 +228,33 @@ def _require_own_folder(folder: Path, source: Source) -> None:
             )
 
 
-def _forget_annotations(folder: Path, source: Source) -> None:
-    """Remove annotations of pictures that are about to be replaced: they would not fit them."""
+def _forget_annotations(folder: Path, source: Source, lost: Collection[str]) -> None:
+    """Remove annotations of pictures that are about to be replaced: they would not fit them.
+
+    `lost` are the tables of pictures, by the stems of their shards.
+    """
     for manifest in data.prepared():
         if manifest["dataset"] == source.name and Path(manifest["root"]) == folder.resolve():
+            table, split = source.place(manifest["split"])
+            pictured = source.pictured(table)
+            if (f"{pictured}-{split}" if pictured else split) not in lost:
+                continue
             where = data.folder(source.name, manifest["split"])
             for name in ("annotations.parquet", VIEWS):
                 (where / name).unlink(missing_ok=True)
 
 
-def _remove_others(folder: Path, source: Source, size: str, seed: int) -> None:
-    """Remove the shards of another size or seed from the folder: they would mix."""
+def _others(folder: Path, source: Source, size: str, seed: int) -> list[Path]:
+    """Return the shards of another size or seed in the folder: they would mix."""
     wanted = {job.file for job in jobs(source, size, seed)}
-    for path in (folder / "data").glob("*.parquet"):
-        if f"data/{path.name}" not in wanted and shards.about(path).get("world") == source.name:
-            path.unlink()
+    there = (folder / "data").glob("*.parquet")
+    others = [path for path in there if f"data/{path.name}" not in wanted]
+    return [path for path in others if shards.about(path).get("world") == source.name]
+
+
+def _stem(name: str) -> str:
+    """Return which table a shard is of: "data/pose-train-00000-of-00003.parquet", "pose-train"."""
+    return name.rsplit("/", 1)[-1].rsplit("-", 3)[0]
 
 
 def _require_room(folder: Path, source: Source, size: str, left: int) -> None:

@@ -335,6 +335,21 @@ def test_some_tables_are_made_without_the_others(home, monkeypatch):
     assert making.estimate_tables(source, "mini", ("val", "verbs-val")) == 96
 
 
+def test_making_a_table_leaves_the_annotations_of_others_alone(home):
+    folder = make("handsim-stb", size="mini", workers=1)
+    train, test = (data.folder("handsim-stb", split) for split in ("train", "test"))
+    (shard,) = (folder / "data").glob("test-*.parquet")
+    before = (train / "annotations.parquet").stat().st_mtime_ns
+    shard.unlink()
+    make("handsim-stb", size="mini", tables=("test",), workers=1)
+    assert (train / "annotations.parquet").stat().st_mtime_ns == before
+    assert (test / "annotations.parquet").is_file() and shard.is_file()
+    # Another seed's pictures replace those of train too: its annotations would not fit them.
+    make("handsim-stb", size="mini", seed=1, tables=("test",), workers=1)
+    left = [path.name.split("-")[0] for path in (folder / "data").glob("*.parquet")]
+    assert (train / "annotations.parquet").is_file() == ("train" in left)
+
+
 def test_pictures_open_decoded_in_datasets(world, tmp_path):
     datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
     home = world("handsim-stb")

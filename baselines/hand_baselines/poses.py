@@ -149,7 +149,7 @@ def pose_track(dataset: str, split: str, declared: str | None) -> Track:
     found = [t for t in TRACKS.values() if t.dataset == dataset and t.kind == "pose"]
     if not found:
         what = f"no track of {dataset} asks for 3D poses."
-        raise BaselineError(Problem("HB302", "--poses", what))
+        raise BaselineError(Problem("HB302", "predictions", what))
     return next((t for t in found if t.table == split), found[0])
 
 
