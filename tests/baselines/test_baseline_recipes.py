@@ -9,6 +9,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -199,12 +200,12 @@ def compared(better: str) -> Comparison:
 def test_only_weights_that_are_better_with_their_interval_replace(monkeypatch):
     recipe = RECIPES["internet-small"]
     monkeypatch.setattr(verdict, "_are_of", lambda folder, track: False)
-    monkeypatch.setattr(verdict, "load_weights", lambda folder: None)
+    monkeypatch.setattr(verdict, "load_weights", lambda folder: SimpleNamespace(sha256="f00d"))
     monkeypatch.setattr(verdict, "predict", lambda *given, **options: None)
     for better, end in (("B", "better, replace"), ("tie", "not better, keep"), ("A", "not better")):
         monkeypatch.setattr(verdict, "compare", lambda *given, b=better, **o: compared(b))
         told = verdict.judge(recipe, Path("preds.parquet"))
-        assert told.better == (better == "B") and end in told.line
+        assert told.better == (better == "B") and end in told.line and told.shipped == "f00d"
     assert "AUC(0-50) 0.5 against 0.4, +0.1 (+0.05 to +0.15)" in told.line
 
 

@@ -4,6 +4,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from hand_baselines.reproduce.papers import CLAIMS
 from hand_baselines.reproduce.tables import Column, make
 from hand_baselines.reproduce.trainings import Answers, Size, Training, Workshop
 from hand_baselines.reproduce.wildhands import TABLES
+from hand_baselines.tables import training_place
 from hand_baselines.training_options import Options
 from hand_bench import cli, zero_shot
 from hand_bench.errors import BaselineError, SubmissionError, TrackError
@@ -212,6 +214,12 @@ def trainings_of(answers):
     return found
 
 
+@cache
+def has_backbone(model, config):
+    """Whether a network takes the weights of a backbone."""
+    return hasattr(find_model(model).network_class()(config), "backbone")
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claims_trainings_can_be_built_at_every_size(name):
     claim = CLAIMS[name]
@@ -222,7 +230,10 @@ def test_a_claims_trainings_can_be_built_at_every_size(name):
         for size in claim.sizes.values():
             for training in (*trainings_of(size.of(one.a)), *trainings_of(size.of(one.b))):
                 model = find_model(training.model)
-                changed(model.preset(training.preset), training.config)
+                config = changed(model.preset(training.preset), training.config)
+                assert all(training_place(name) for name in training.data)
+                if training.preset == "small":
+                    assert training.backbone is None or has_backbone(training.model, config)
                 given = {k: v for k, v in training.options.items() if k != "validated"}
                 Options(**{"steps": 1} | {k: v for k, v in given.items() if k not in runs.ENDS})
             assert find_model(one.a.training.model).task().fits(track)

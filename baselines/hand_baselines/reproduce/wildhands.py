@@ -51,6 +51,7 @@ def _row(
     label: str = "",
     solid: tuple[str, ...] = SOLID,
     flat: tuple[str, ...] = FLAT,
+    backbone: str | None = "backbone-small",
 ) -> Row:
     """Return a row; its dataset of a column is never trained on.
 
@@ -62,7 +63,7 @@ def _row(
         data = tuple(one for one in (*solid, *flat) if one != column.track)
         if flat and not set(flat) & set(data):
             return None
-        return Training(model, data, config=tuple(config))
+        return Training(model, data, config=tuple(config), backbone=backbone)
 
     return Row(name, label or name, training)
 
@@ -91,8 +92,9 @@ _TABLE_1 = (
 _TABLE_2 = (
     _row("HandOccNet [51]", "handoccnet", ["kpe=false"], label="HandOccNet"),
     _row("HandOccNet + KPE", "handoccnet", ["kpe=true"]),
-    _row("HaMeR [52] (ViT)", "hamer", ["kpe=false"], label="HaMeR (ViT)"),
-    _row("HaMeR (ViT) + KPE", "hamer", ["kpe=true"]),
+    # A transformer has no such backbone.
+    _row("HaMeR [52] (ViT)", "hamer", ["kpe=false"], label="HaMeR (ViT)", backbone=None),
+    _row("HaMeR (ViT) + KPE", "hamer", ["kpe=true"], backbone=None),
 )
 _TABLE_3 = (
     _row("Wildhands (no aux)", "wildhands", label="WildHands (no aux)", flat=()),
