@@ -14,7 +14,7 @@ help:
 	@echo "make test    sets up and runs the tests"
 	@echo "make check   format, lint, spelling, types, tests"
 	@echo "make board-rows  floors and shipped weights of HandSim's prepared tracks, as submissions"
-	@echo "make bench   speed and memory, printed as ratios of one run (about 20 minutes)"
+	@echo "make bench   speed and memory, printed as ratios of one run (about 12 minutes)"
 
 # A stamp for each set of packages: set up again only when what is asked for has changed.
 .venv/.demo: pyproject.toml constraints.txt
