@@ -20,7 +20,7 @@ from hand_baselines.cards import OTHERS_FILE, OWN
 from hand_baselines.floor_answers import fitted_to, floor_answers, floor_names
 from hand_baselines.floors import FLOOR_NAMES
 from hand_baselines.hub import PREDICTIONS
-from hand_baselines.weights import SHIPPED, find_weights, load_weights, shipped
+from hand_baselines.weights import SHIPPED, find_weights, kept_result, load_weights, shipped
 from hand_bench import files
 from hand_bench.data import open_annotations
 from hand_bench.errors import BaselineError, DatasetError, Problem
@@ -247,11 +247,7 @@ def _write_weights(
 
 def _is_scored(folder: Path, track: Track) -> bool:
     """Whether the predictions beside weights are those that ``result.json`` scores on a track."""
-    if not (folder / PREDICTIONS).is_file() or not (folder / RESULT).is_file():
-        return False
-    result = Result.load(folder / RESULT)
-    same = result.predictions["sha256"] == files.sha256(folder / PREDICTIONS)
-    return same and result.track["name"] == track.name
+    return kept_result(folder, track.name) is not None
 
 
 def _declared(path: Path, track: Track) -> tuple[str, ...]:

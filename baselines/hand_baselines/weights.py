@@ -26,6 +26,7 @@ from hand_baselines import tensors
 from hand_baselines.models import Model, find_model
 from hand_bench import files
 from hand_bench.errors import BaselineError, Problem, unknown_name
+from hand_bench.results import Result
 
 FORMAT = "hand-bench baseline 1"
 WEIGHTS, CONFIG = tensors.SINGLE, "config.json"
@@ -233,3 +234,16 @@ def _unreadable(folder: Path, error: Exception) -> BaselineError:
             fix=f"A folder of weights has {WEIGHTS} (or {tensors.INDEX}) and {CONFIG}.",
         )
     )
+
+
+def kept_result(folder: Path, track: str) -> Result | None:
+    """Return the scores beside weights, where the predictions beside them are what they score.
+
+    None where one of the files lacks, for other predictions, and for another track.
+    """
+    preds, path = folder / "predictions.parquet", folder / "result.json"
+    if not preds.is_file() or not path.is_file():
+        return None
+    result = Result.load(path)
+    same = result.predictions.get("sha256") == files.sha256(preds)
+    return result if same and result.track["name"] == track else None

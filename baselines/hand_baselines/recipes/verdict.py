@@ -12,15 +12,15 @@ from typing import Any
 from hand_baselines.models import find_model
 from hand_baselines.prediction import predict
 from hand_baselines.recipes.recipe import Recipe
-from hand_baselines.weights import CONFIG, SHIPPED, load_weights
+from hand_baselines.weights import CONFIG, SHIPPED, kept_result, load_weights
 from hand_bench import files
 from hand_bench.comparison import Comparison, compare
 from hand_bench.data import open_annotations
-from hand_bench.results import Result, rounded
+from hand_bench.results import rounded
 from hand_bench.tracks import Track
 
 VERDICT = "verdict.json"
-PREDICTIONS, RESULT = "predictions.parquet", "result.json"
+PREDICTIONS = "predictions.parquet"
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,9 @@ def judge(recipe: Recipe, preds: Path, *, workers: int = 1, shipped: Path = SHIP
 
 def _are_of(folder: Path, track: Track) -> bool:
     """Whether the predictions beside weights are of just these annotations of the track."""
-    preds, path = folder / PREDICTIONS, folder / RESULT
-    if not preds.is_file() or not path.is_file():
-        return False
-    result = Result.load(path)
-    same = result.annotations.get("sha256") == open_annotations(track, None).sha256
-    return same and result.predictions.get("sha256") == files.sha256(preds)
+    result = kept_result(folder, track.name)
+    here = open_annotations(track, None).sha256
+    return result is not None and result.annotations.get("sha256") == here
 
 
 def _decided(recipe: Recipe, track: Track, compared: Comparison) -> Verdict:
